@@ -1,0 +1,42 @@
+/*
+ * nsx_limits.h - every cap and fixed size of the engine, in one table.
+ *
+ * A peer may be hostile, so nothing it sends can make memory grow past
+ * these numbers.  All sizes are octets unless the name says otherwise.
+ */
+#ifndef NSX_LIMITS_H
+#define NSX_LIMITS_H
+
+/* One line as getline hands it out.  POP3 and NNTP article lines pass
+ * through the same channel, so this is far above RFC 5321 4.5.3.1.5's 512. */
+#define NSX_MAX_LINE (16u * 1024u * 1024u)
+
+/* One line of a reply, and one whole reply with all its continuation lines. */
+#define NSX_MAX_REPLY_LINE (64u * 1024u)
+#define NSX_MAX_REPLY (1024u * 1024u)
+#define NSX_MAX_REPLY_LINES 10000u
+
+/* One command line, CRLF included. */
+#define NSX_MAX_COMMAND (16u * 1024u * 1024u)
+
+/* One read from the transport, and the staging block a body is encoded into. */
+#define NSX_READ_SIZE 16384u
+#define NSX_BLOCK_SIZE 65536u
+
+/* Reply codes are three digits (RFC 5321 4.2). */
+#define NSX_CODE_DIGITS 3u
+
+/* Text of an error, NUL included. */
+#define NSX_ERROR_TEXT 256u
+
+/* Server challenges ("334" steps) one authentication may take. */
+#define NSX_MAX_SASL_STEPS 16u
+
+/* One challenge, decoded, and one response, not yet encoded. */
+#define NSX_MAX_SASL_CHALLENGE (48u * 1024u)
+#define NSX_MAX_SASL_RESPONSE (256u * 1024u)
+
+/* SCRAM's iteration count is the server's to choose; the client pays. */
+#define NSX_MAX_SCRAM_ITERATIONS 10000000ul
+
+#endif
