@@ -1,0 +1,82 @@
+#!/usr/bin/perl
+
+# Sends one message to a server of its own on the loopback interface, shows the
+# dialogue as Debug prints it, then what was delivered, and compares the two.
+#
+#   perl -Mblib eg/demo.pl              Net::SMTP::XS
+#   perl eg/demo.pl Net::SMTP           the same through another class
+
+use strict;
+use warnings;
+
+use FindBin ();
+use lib "$FindBin::Bin/lib";
+use LoopbackServer ();
+
+$| = 1;
+my $class = @ARGV ? shift : 'Net::SMTP::XS';
+eval "require $class" or die $@;
+
+my $from = 'alice@example.com';
+my @to   = ('bob@example.org', 'carol@example.net');
+
+# LF line ends, 8-bit text, and lines that begin with a dot: the client makes
+# CRLF of the first, announces the second and protects the third.
+my $message = <<"END";
+From: Alice <$from>
+To: Bob <$to[0]>, Carol <$to[1]>
+Subject: Greetings from $class
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+
+Gr\xc3\xbc\xc3\x9fe!
+The next line is a dot alone, which would end a careless transfer:
+.
+..and this one begins with two.
+END
+
+my $server = LoopbackServer->start;
+send_message($server->port);
+my ($mail) = $server->deliveries;
+show($mail);
+check($mail);
+
+# One session, each step checked: any of them may be refused.
+sub send_message {
+    my $port = shift;
+    print "--- The dialogue (>>> client, <<< server), through $class\n";
+    my $smtp = $class->new(
+        '127.0.0.1',
+        Port    => $port,
+        Hello   => 'client.example',
+        Timeout => 10,
+        Debug   => 1,
+    ) or die "no connection: $@\n";
+
+    my $size = length($message) + ($message =~ tr/\n//);    # as CRLF
+    $smtp->mail($from, Bits => 8, Size => $size)
+        && $smtp->to(@to)
+        && $smtp->data
+        && $smtp->datasend($message)
+        && $smtp->dataend
+        or die 'refused: ', $smtp->code, ' ', $smtp->message;
+    $smtp->quit or die "the server did not say goodbye\n";
+}
+
+sub show {
+    my $mail = shift or die "nothing was delivered\n";
+    (my $text = $mail->{data}) =~ s/\r\n/\n/g;
+    print "\n--- Delivered, from $mail->{from} to @{ $mail->{to} }\n$text";
+}
+
+sub check {
+    my $mail = shift;
+    (my $wanted = $message) =~ s/\n/\r\n/g;
+    die "\nNOT what was sent\n"
+        unless $mail->{data} eq $wanted
+        && $mail->{from} eq $from
+        && "@{ $mail->{to} }" eq "@to";
+    printf "\n--- %d octets delivered, byte for byte what was sent "
+        . "(line ends as CRLF)\n", length $mail->{data};
+}
