@@ -36,7 +36,15 @@
 #define NSX_MAX_SASL_CHALLENGE (48u * 1024u)
 #define NSX_MAX_SASL_RESPONSE (256u * 1024u)
 
+/* The longest digest (SHA-512), and the random octets of a client nonce. */
+#define NSX_MAX_DIGEST 64u
+#define NSX_SASL_NONCE_OCTETS 18u
+
 /* SCRAM's iteration count is the server's to choose; the client pays. */
 #define NSX_MAX_SCRAM_ITERATIONS 10000000ul
+
+/* Comments, and angle pairs, of one address that may prove never to close;
+ * such brackets after that many are ordinary characters.  Bounds the time. */
+#define NSX_MAX_ADDR_TRIES 16u
 
 #endif

@@ -1,0 +1,128 @@
+/*
+ * nsx_addr.c - the address DWIM.
+ *
+ * One walk from left to right.  A quoted string, comment or angle pair that
+ * turns out never to close has cost a look at the rest of the input; how
+ * often that may happen is bounded, so the time is linear in the input.
+ */
+#include "nsx_addr.h"
+#include "nsx_limits.h"
+
+
+struct walk {
+    const char *in;
+    size_t n;
+    size_t lone_quote; /* no quote from here on is ever closed */
+    unsigned comments; /* that may still fail to close */
+    unsigned angles;   /* the same */
+};
+
+static int is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* After the quoted string that begins at i, or i + 1 when it never ends: then
+ * no later quote begins one either, because a search from there would pass
+ * through the same octets in the same state. */
+static size_t skip_quoted(struct walk *w, size_t i)
+{
+    size_t at;
+
+    if (i >= w->lone_quote)
+        return i + 1;
+    for (at = i + 1; at < w->n; at++) {
+        if (w->in[at] == '"')
+            return at + 1;
+        if (w->in[at] == '\\')
+            at++;
+    }
+    w->lone_quote = i;
+    return i + 1;
+}
+
+/* After the comment that begins at i, or i + 1 when it never ends. */
+static size_t skip_comment(struct walk *w, size_t i)
+{
+    size_t depth = 0;
+    size_t at;
+
+    if (w->comments == 0)
+        return i + 1;
+    for (at = i; at < w->n; at++) {
+        char c = w->in[at];
+
+        if (c == '\\')
+            at++;
+        else if (c == '(')
+            depth++;
+        else if (c == ')' && --depth == 0)
+            return at + 1;
+    }
+    w->comments--;
+    return i + 1;
+}
+
+/* After the angle pair that begins at i, which then is the best so far; or
+ * i + 1 when it never ends. */
+static size_t skip_angle(struct walk *w, size_t i, struct nsx_addr *best)
+{
+    size_t at = i + 1;
+
+    if (w->angles == 0)
+        return i + 1;
+    while (at < w->n) {
+        if (w->in[at] == '>') {
+            best->text = w->in + i;
+            best->len = at + 1 - i;
+            best->bracketed = 1;
+            return at + 1;
+        }
+        at = w->in[at] == '"' ? skip_quoted(w, at) : at + 1;
+    }
+    w->angles--;
+    return i + 1;
+}
+
+static void trim(const char *in, size_t n, struct nsx_addr *out)
+{
+    while (n > 0 && is_space(*in)) {
+        in++;
+        n--;
+    }
+    while (n > 0 && is_space(in[n - 1]))
+        n--;
+    out->text = in;
+    out->len = n;
+    out->bracketed = 0;
+}
+
+void nsx_addr_extract(const char *in, size_t n, struct nsx_addr *out)
+{
+    struct walk w = { in, n, n, NSX_MAX_ADDR_TRIES, NSX_MAX_ADDR_TRIES };
+    size_t i = 0;
+
+    trim(in, n, out);
+    while (i < n) {
+        if (in[i] == '"')
+            i = skip_quoted(&w, i);
+        else if (in[i] == '(')
+            i = skip_comment(&w, i);
+        else if (in[i] == '<')
+            i = skip_angle(&w, i, out);
+        else
+            i++;
+    }
+}
+
+void nsx_addr_exact(const char *in, size_t n, struct nsx_addr *out)
+{
+    trim(in, n, out);
+    if (out->len >= 2 && out->text[0] == '<'
+        && out->text[out->len - 1] == '>') {
+        out->bracketed = 1;
+        return;
+    }
+    out->text = in;
+    out->len = n;
+}

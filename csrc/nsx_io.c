@@ -1,0 +1,256 @@
+/*
+ * nsx_io.c - descriptors, the monotonic clock, and waiting.
+ */
+/* -std=c99 hides the system's interfaces; these bring them back. */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE 1
+#endif
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE 1
+#endif
+#ifndef __EXTENSIONS__
+#define __EXTENSIONS__ 1
+#endif
+
+#include "nsx_io.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Systems without MSG_NOSIGNAL have SO_NOSIGPIPE. */
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
+
+/* A pipe that polls writable takes this much without blocking. */
+#ifdef PIPE_BUF
+enum { PIPE_STEP = PIPE_BUF };
+#else
+enum { PIPE_STEP = 512 };
+#endif
+
+enum { MS_PER_S = 1000, NS_PER_MS = 1000000 };
+
+static enum nsx_io_kind kind_of(int fd)
+{
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return NSX_IO_OTHER;
+    if (S_ISSOCK(st.st_mode))
+        return NSX_IO_SOCKET;
+    return S_ISREG(st.st_mode) ? NSX_IO_FILE : NSX_IO_OTHER;
+}
+
+static int is_tcp(int fd)
+{
+    union {
+        struct sockaddr sa;
+        struct sockaddr_storage storage;
+    } addr;
+    socklen_t len = sizeof addr;
+    int type = 0;
+    socklen_t type_len = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0
+        || type != SOCK_STREAM)
+        return 0;
+    if (getsockname(fd, &addr.sa, &len) != 0)
+        return 0;
+    return addr.sa.sa_family == AF_INET || addr.sa.sa_family == AF_INET6;
+}
+
+/* Failure is no error: the socket is then slower, or not one of TCP. */
+static void tune(int fd)
+{
+    int on = 1;
+
+    if (is_tcp(fd))
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef SO_NOSIGPIPE
+    (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+}
+
+void nsx_io_init(struct nsx_io *io, int fd)
+{
+    int saved = errno;
+
+    io->fd = fd;
+    io->kind = kind_of(fd);
+    if (io->kind == NSX_IO_SOCKET)
+        tune(fd);
+    errno = saved;
+}
+
+/* 1 when the descriptor can do what events says, or fail, without waiting. */
+static int ready_now(int fd, short events)
+{
+    struct pollfd p = { fd, events, 0 };
+
+    return poll(&p, 1, 0) != 0;
+}
+
+/* Means "not now": the caller waits, and runs signal handlers first. */
+static int is_transient(int err)
+{
+    return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
+}
+
+nsx_status nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
+                       struct nsx_error *e)
+{
+    ssize_t got;
+
+    *done = 0;
+    if (n == 0)
+        return NSX_OK;
+    if (io->fd < 0)
+        return nsx_error_errno(e, EBADF, __func__);
+    if (io->kind == NSX_IO_OTHER && !ready_now(io->fd, POLLIN))
+        return NSX_WANT_READ;
+    got = io->kind == NSX_IO_SOCKET ? recv(io->fd, buf, n, MSG_DONTWAIT)
+                                    : read(io->fd, buf, n);
+    if (got < 0)
+        return is_transient(errno) ? NSX_WANT_READ
+                                   : nsx_error_errno(e, errno, __func__);
+    if (got == 0)
+        return nsx_error_set(e, NSX_E_EOF, __func__, NULL);
+    *done = (size_t)got;
+    return NSX_OK;
+}
+
+/* Takes back the SIGPIPE that a write under a mask left pending. */
+static void swallow_sigpipe(const sigset_t *pipe_only)
+{
+    sigset_t pending;
+    int sig;
+
+    if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1)
+        (void)sigwait(pipe_only, &sig);
+}
+
+/* write() to a pipe.  Its SIGPIPE is blocked in this thread rather than
+ * ignored in the process, whose other threads have their own ideas. */
+static ssize_t write_pipe(int fd, const void *buf, size_t n)
+{
+    sigset_t pipe_only, before, pending;
+    ssize_t put;
+    int err;
+
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)sigemptyset(&pending);
+    (void)sigpending(&pending);
+    (void)sigprocmask(SIG_BLOCK, &pipe_only, &before);
+    put = write(fd, buf, n < PIPE_STEP ? n : PIPE_STEP);
+    err = errno;
+    if (put < 0 && err == EPIPE && sigismember(&pending, SIGPIPE) != 1)
+        swallow_sigpipe(&pipe_only);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = err;
+    return put;
+}
+
+static ssize_t put_some(const struct nsx_io *io, const void *buf, size_t n,
+                        int more)
+{
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+
+    if (io->kind == NSX_IO_SOCKET)
+        return send(io->fd, buf, n, flags);
+    if (io->kind == NSX_IO_FILE)
+        return write(io->fd, buf, n);
+    if (!ready_now(io->fd, POLLOUT)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return write_pipe(io->fd, buf, n);
+}
+
+nsx_status nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
+                       size_t *done, struct nsx_error *e)
+{
+    ssize_t put;
+
+    *done = 0;
+    if (n == 0)
+        return NSX_OK;
+    if (io->fd < 0)
+        return nsx_error_errno(e, EBADF, __func__);
+    put = put_some(io, buf, n, more);
+    if (put < 0 && !is_transient(errno))
+        return nsx_error_errno(e, errno, __func__);
+    if (put <= 0)
+        return NSX_WANT_WRITE;
+    *done = (size_t)put;
+    return NSX_OK;
+}
+
+int64_t nsx_clock_ms(void)
+{
+    struct timespec now = { 0, 0 };
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * MS_PER_S + now.tv_nsec / NS_PER_MS;
+}
+
+int64_t nsx_deadline_after(double seconds)
+{
+    const double forever = 1e12; /* seconds; also keeps the sum in range */
+
+    if (!(seconds > 0) || seconds >= forever)
+        return NSX_NEVER;
+    /* Both roundings, of the clock and of the product, are down: one more
+     * millisecond each so that the wait is never too short. */
+    return nsx_clock_ms() + (int64_t)(seconds * MS_PER_S) + 2;
+}
+
+/* Milliseconds for poll: -1 without a deadline, 0 when it has passed. */
+static int time_left(int64_t deadline)
+{
+    int64_t left;
+
+    if (deadline == NSX_NEVER)
+        return -1;
+    left = deadline - nsx_clock_ms();
+    if (left < 0)
+        return 0;
+    return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
+                          int64_t deadline)
+{
+    struct pollfd p = { io->fd, 0, 0 };
+    int left, found;
+
+    if (io->fd < 0) {
+        errno = EBADF;
+        return NSX_WAIT_FAILED;
+    }
+    if (io->kind == NSX_IO_FILE)
+        return NSX_WAIT_READY;
+    p.events = what == NSX_WANT_WRITE ? POLLOUT : POLLIN;
+    do {
+        left = time_left(deadline);
+        found = poll(&p, 1, left);
+    } while (found == 0 && left != 0);
+    if (found > 0)
+        return NSX_WAIT_READY;
+    if (found == 0)
+        return NSX_WAIT_TIMEOUT;
+    return errno == EINTR ? NSX_WAIT_SIGNAL : NSX_WAIT_FAILED;
+}

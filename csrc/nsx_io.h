@@ -1,0 +1,60 @@
+/*
+ * nsx_io.h - descriptors, the monotonic clock, and waiting.  The only file of
+ * the engine that makes system calls on sockets.
+ *
+ * Reads and writes never block and never raise SIGPIPE; the descriptor's own
+ * blocking mode is neither changed nor relied on.  Plain files, pipes and
+ * terminals work too (Net::Cmd is used on them): on a file a call is made as
+ * it is and never has to wait; the others are polled first.
+ */
+#ifndef NSX_IO_H
+#define NSX_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "nsx_error.h"
+
+enum nsx_io_kind { NSX_IO_SOCKET = 0, NSX_IO_FILE, NSX_IO_OTHER };
+
+struct nsx_io {
+    int fd; /* borrowed: never closed here */
+    enum nsx_io_kind kind;
+};
+
+/* Looks at fd (which may be -1: every call then fails with EBADF) and, for a TCP socket, turns TCP_NODELAY on: a command is
+ * written whole and must not wait for an ACK. */
+void nsx_io_init(struct nsx_io *io, int fd);
+
+/* One read or write.  NSX_OK with *done > 0; WANT_READ / WANT_WRITE; or
+ * NSX_ERROR: NSX_E_EOF (recv only) or NSX_E_IO.  EINTR is answered as
+ * WANT_READ / WANT_WRITE, so that the caller gets to run signal handlers.
+ * more = 1 says that more octets of the same unit follow at once, so a
+ * partly filled segment may be held back by the kernel until they do. */
+nsx_status nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
+                       struct nsx_error *e);
+nsx_status nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
+                       size_t *done, struct nsx_error *e);
+
+/* Milliseconds of a clock that never steps back. */
+int64_t nsx_clock_ms(void);
+
+/* A deadline is a value of that clock; NSX_NEVER means none. */
+#define NSX_NEVER INT64_MAX
+
+/* Never early; seconds <= 0 (or not a number) gives NSX_NEVER. */
+int64_t nsx_deadline_after(double seconds);
+
+enum nsx_wait {
+    NSX_WAIT_READY = 0,
+    NSX_WAIT_TIMEOUT,
+    NSX_WAIT_SIGNAL, /* a signal arrived: let its handler run, wait again */
+    NSX_WAIT_FAILED  /* errno says why */
+};
+
+/* Waits until the descriptor can do what (NSX_WANT_READ / NSX_WANT_WRITE) or
+ * the deadline passes; looks once even when it has passed.  Hang-up and error count as ready: the next read or
+ * write tells.  Works for descriptors of any number. */
+enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
+                          int64_t deadline);
+
+#endif
