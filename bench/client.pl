@@ -1,0 +1,133 @@
+#!/usr/bin/perl
+
+# client.pl CLASS PORT WORK COUNT [CA-FILE] - one client process of the
+# benchmarks.  Does WORK through CLASS against a server on 127.0.0.1 and prints
+# "wall N cpu N memory N": microseconds and kilobytes of growth of the peak
+# memory, set-up not included.
+
+use strict;
+use warnings;
+
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC CLOCK_PROCESS_CPUTIME_ID);
+
+my ($class, $port, $work, $count, $ca) = @ARGV;
+eval "require $class" or die $@;
+
+my $LINE = 'x' x 70 . "\n";
+my $FROM = 'sender@example.com';
+my $TO   = 'recipient@example.com';
+my @TLS  = (SSL_ca_file => $ca, SSL_verifycn_name => 'localhost');
+
+my %WORK = (
+    messages   => sub { messages(body(1024), 1) },
+    recipients => sub { messages(body(1024), 50) },
+    rounds_1   => sub { messages(body(1024), 1) },
+    rounds_20  => sub { messages(body(1024), 20) },
+    rounds_100 => sub { messages(body(1024), 100) },
+    one_chunk  => sub { messages(body($count * 1024**2), 1, 1) },
+    lines      => \&lines,
+    tls_body   => \&tls_body,
+    tls_login  => \&tls_login,
+);
+
+($WORK{$work} or die "no such work: $work\n")->();
+
+sub body {
+    my $octets = shift;
+    my $body   = $LINE x ($octets / length $LINE);
+    return $body . 'x' x ($octets - 1 - length $body) . "\n";
+}
+
+sub dial {
+    my $smtp = $class->new('127.0.0.1', Port => $port, Timeout => 60, @_)
+        or die "no connection: $@\n";
+    return $smtp;
+}
+
+# Runs the code and prints what it cost.
+sub measure {
+    my $code = shift;
+    my ($wall, $cpu, $memory) = usage();
+    $code->();
+    my ($wall2, $cpu2, $memory2) = usage();
+    printf "wall %.0f cpu %.0f memory %d\n", 1e6 * ($wall2 - $wall),
+        1e6 * ($cpu2 - $cpu), $memory2 - $memory;
+}
+
+sub usage {
+    return (
+        clock_gettime(CLOCK_MONOTONIC),
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID),
+        peak_memory(),
+    );
+}
+
+# Kilobytes; where /proc does not tell, 0.
+sub peak_memory {
+    open my $status, '<', '/proc/self/status' or return 0;
+    my ($peak) = map { /^VmHWM:\s*(\d+)/ } <$status>;
+    return $peak || 0;
+}
+
+# Forgets the peak so far, so that what comes next shows.
+sub reset_peak_memory {
+    open my $clear, '>', '/proc/self/clear_refs' or return;
+    print {$clear} 5;
+}
+
+sub envelope {
+    my ($smtp, $recipients) = @_;
+    $smtp->mail($FROM) or die $smtp->message;
+    $smtp->to(($TO) x $recipients) or die $smtp->message;
+    $smtp->data or die $smtp->message;
+}
+
+sub messages {
+    my ($body, $recipients, $messages) = @_;
+    my $smtp = dial();
+    reset_peak_memory();
+    measure(sub {
+        for (1 .. $messages || $count) {
+            envelope($smtp, $recipients);
+            $smtp->datasend($body) && $smtp->dataend or die $smtp->message;
+        }
+    });
+    $smtp->quit;
+}
+
+# COUNT megabytes in one message, one datasend a line.
+sub lines {
+    my $smtp  = dial();
+    my $lines = int $count * 1024**2 / length $LINE;
+    measure(sub {
+        envelope($smtp, 1);
+        for (1 .. $lines) {
+            $smtp->datasend($LINE) or die $smtp->message;
+        }
+        $smtp->dataend or die $smtp->message;
+    });
+    $smtp->quit;
+}
+
+# COUNT megabytes over implicit TLS, handshake and goodbye included.
+sub tls_body {
+    my $body = body($count * 1024**2);
+    measure(sub {
+        my $smtp = dial(SSL => 1, @TLS);
+        envelope($smtp, 1);
+        $smtp->datasend($body) && $smtp->dataend or die $smtp->message;
+        $smtp->quit;
+    });
+}
+
+# COUNT times connect, EHLO, STARTTLS, EHLO, QUIT; once before, unmeasured, so
+# that loading TLS does not count.
+sub tls_login {
+    my $login = sub {
+        my $smtp = dial();
+        $smtp->starttls(@TLS) or die "starttls: $@ ", $smtp->message;
+        $smtp->quit;
+    };
+    $login->();
+    measure(sub { $login->() for 1 .. $count });
+}
