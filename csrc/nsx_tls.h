@@ -31,12 +31,12 @@ struct nsx_tls;
 struct nsx_tls_target {
     const char *server_name; /* SNI; NULL or an IP literal sends none */
     const char *verify_name; /* host or IP literal the certificate must name;
-                                NULL: names are not checked */
+                                NULL only where the rules check no name */
     const char *session_key; /* host:port for resumption; NULL: none */
 };
 
 /* Holds the configuration.  NULL: NSX_E_NOMEM, or NSX_E_TLS_CONFIG when a
- * name cannot be used. */
+ * name cannot be used or the one to check is missing. */
 struct nsx_tls *nsx_tls_new(struct nsx_tls_config *config,
                             const struct nsx_tls_target *target,
                             struct nsx_error *e);

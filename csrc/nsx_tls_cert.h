@@ -28,12 +28,17 @@ int nsx_tls_cert_common_name(struct x509_st *cert, struct nsx_buf *out);
 /* "Subject Name: ...\nIssuer  Name: ...\n". */
 int nsx_tls_cert_dump(struct x509_st *cert, struct nsx_buf *out);
 
-/* subjectAltName, entry i from 0.  *type is the tag of RFC 5280 4.2.1.6
- * (0 otherName 1 email 2 DNS 4 directoryName 6 URI 7 IP 8 registered ID);
- * an IP address is its 4 or 16 octets, a directoryName its one-line form.
- * 0 past the end; entries of other types are skipped. */
-int nsx_tls_cert_alt_name(struct x509_st *cert, size_t i, int *type,
-                          struct nsx_buf *out);
+/* subjectAltName, entry by entry.  open: NULL when the certificate has none
+ * (or memory is out).  next: 1 with the entry appended to out and *type set
+ * to its tag in RFC 5280 4.2.1.6 (0 otherName 1 email 2 DNS 4 directoryName
+ * 6 URI 7 IP 8 registered ID); an IP address is its 4 or 16 octets, a
+ * directoryName its one-line form, an otherName its text; 0 past the end.
+ * Entries that have no such form are skipped. */
+struct nsx_tls_alt_names;
+struct nsx_tls_alt_names *nsx_tls_alt_names_open(struct x509_st *cert);
+int nsx_tls_alt_names_next(struct nsx_tls_alt_names *names, int *type,
+                           struct nsx_buf *out);
+void nsx_tls_alt_names_close(struct nsx_tls_alt_names *names); /* or NULL */
 
 /* Seconds since 1970 of notBefore and notAfter.  1, or 0. */
 int nsx_tls_cert_validity(struct x509_st *cert, time_t *not_before,

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include "nsx_error.h"
+#include "nsx_tls_pin.h"
 #include "nsx_tls_session.h"
 #include "nsx_tls_verify.h"
 

@@ -1,6 +1,5 @@
 /*
- * nsx_tls_verify.h - does this certificate speak for that host, and is it
- * one of the pinned ones.
+ * nsx_tls_verify.h - does this certificate speak for that host.
  *
  * The rules are those IO::Socket::SSL documents for its
  * SSL_verifycn_scheme; "smtp" (RFC 3207, RFC 6125) is what a mail client
@@ -10,7 +9,6 @@
 #define NSX_TLS_VERIFY_H
 
 #include <stddef.h>
-#include "nsx_error.h"
 
 struct x509_st; /* OpenSSL's X509 */
 
@@ -39,6 +37,8 @@ struct nsx_tls_name_rules {
                      only, any other number both */
 };
 
+/* --- names alone (nsx_tls_name.c, no OpenSSL in it) --- */
+
 /* The rules of a scheme by name: none default www http ldap smtp imap pop3
  * acap nntp netconf syslog snmp ftp xmpp gist sip and their rfcNNNN names.
  * 1, or 0 when there is no such scheme (*out untouched). */
@@ -59,31 +59,13 @@ int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
 size_t nsx_tls_ip_literal(const char *host, size_t len,
                           unsigned char out[16]);
 
+/* --- certificates --- */
+
 /* 1 when the certificate speaks for host (a DNS name in A-label form, or an
  * IP literal), 0 when not.  Also 0 for a host that cannot be valid: empty,
  * characters outside [A-Za-z0-9_.-], a malformed address. */
 int nsx_tls_cert_names_host(struct x509_st *cert, const char *host,
                             size_t host_len,
                             const struct nsx_tls_name_rules *rules);
-
-/* A fingerprint somebody vouches for: "sha256$HEX", "sha256$pub$HEX" (of the
- * public key), or HEX alone (md5, sha1, sha256 by length); colons in HEX are
- * skipped. */
-#define NSX_TLS_MAX_DIGEST 64u
-#define NSX_TLS_DIGEST_NAME 32u
-struct nsx_tls_pin {
-    char digest_name[NSX_TLS_DIGEST_NAME];
-    int pubkey;
-    unsigned char digest[NSX_TLS_MAX_DIGEST];
-    size_t digest_len;
-};
-
-/* NSX_OK, or NSX_ERROR: NSX_E_TLS_CONFIG with a text that shows the pin. */
-nsx_status nsx_tls_pin_parse(const char *text, struct nsx_tls_pin *out,
-                             struct nsx_error *e);
-
-/* 1 when cert has one of the fingerprints. */
-int nsx_tls_pin_match(struct x509_st *cert, const struct nsx_tls_pin *pins,
-                      size_t n);
 
 #endif
