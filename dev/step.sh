@@ -15,7 +15,7 @@ step() {
     else
         step_status=$?
         printf 'failed\n'
-        cat "$step_log"
+        tail -n 300 "$step_log"
     fi
     rm -f "$step_log"
     return $step_status
