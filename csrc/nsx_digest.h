@@ -26,7 +26,7 @@ enum nsx_hash {
     NSX_HASH_COUNT_ /* number of hashes, not a hash */
 };
 
-/* Octets of a digest, and the usual spelling: "SHA-256". */
+/* Octets of a digest (at most NSX_MAX_DIGEST), and its name: "SHA-256". */
 size_t nsx_hash_size(enum nsx_hash hash);
 const char *nsx_hash_name(enum nsx_hash hash);
 
@@ -46,7 +46,8 @@ nsx_status nsx_pbkdf2(enum nsx_hash hash, struct nsx_octets password,
                       struct nsx_octets salt, unsigned long iterations,
                       unsigned char *out, struct nsx_error *e);
 
-/* Fills out with n octets nobody can guess, or NSX_ERROR: NSX_E_NOMEM. */
+/* Fills out with n octets nobody can guess, or NSX_ERROR:
+ * NSX_E_SASL_MECHANISM when libcrypto has no source of them. */
 nsx_status nsx_random(void *out, size_t n, struct nsx_error *e);
 
 /* 1 when both runs of n octets are equal, in time that depends on n alone. */
