@@ -1,7 +1,7 @@
 # step LABEL COMMAND... - runs a command quietly, with one progress line.
 #
-# Read with "." by the other scripts.  The command's output is shown only when
-# it fails; its status is step's.
+# Read with "." by the other scripts.  The end of the command's output is shown
+# when it fails; its status is step's.
 
 step() {
     step_label=$1
