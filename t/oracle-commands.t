@@ -12,11 +12,11 @@ sub each_answer {
     my ($method, $yes, @args) = @_;
     return (
         {   name    => "$method answered yes, in each context",
-            replies => [ ($yes) x 3 ],
+            replies => [ ($yes) x 9 ],
             calls   => sub { $_[0]->each_context($_[1], $method, @args) },
         },
         {   name    => "$method answered no, in each context",
-            replies => [ '450 later', "550-no\r\n550 never", '502 what' ],
+            replies => [ ('450 later', "550-no\r\n550 never", '502 what') x 3 ],
             calls   => sub { $_[0]->each_context($_[1], $method, @args) },
         },
     );

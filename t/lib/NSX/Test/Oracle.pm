@@ -40,6 +40,7 @@ package NSX::Test::Oracle;
 #
 # NSX_ORACLE_OURS  the class to judge, ':replace' for Net::SMTP::XS in the stock's place
 # NSX_ORACLE_ONLY  a pattern: only these scenarios
+# NSX_ORACLE_TIMES 1: tell what each took; NSX_ORACLE_VERBOSE 1: what each saw
 # NSX_ORACLE_JOBS  how many run at a time for each class
 # NSX_ORACLE_STOCK_LIB  where to find the stock modules, if not in the running perl
 
@@ -179,6 +180,7 @@ sub _start {
     my ($side, $dir, $n, $scenario, $others) = @_;
     my %run = (
         n        => $n,
+        from     => Time::HiRes::time(),
         file     => "$dir/$side->{side}.$n",
         deadline => Time::HiRes::time() + ($scenario->{limit} || SCENARIO_LIMIT),
         side     => $side,
@@ -240,6 +242,7 @@ sub _finish {
     push @{ $result->{seen} }, [ 'end of process', 'hung, killed' ] if $run->{hung};
     push @{ $result->{seen} }, [ 'end of process', 'died of signal ' . ($status & 127) ]
         if $status & 127 && !$run->{hung};
+    $result->{took} = sprintf '%.3f', Time::HiRes::time() - $run->{from};
     if ($run->{server}) {
         my $log = $run->{server}->finish;
         my $as = NSX::Test::Oracle::Client->normaliser($run);
@@ -315,6 +318,7 @@ sub _judge {
         @wrong = (@wrong[ 0 .. SHOWN - 1 ], "and $rest more") if $rest > 0;
         diag "  $_" for @wrong;
     }
+    note "took $stock->{took} and $ours->{took} s" if $ENV{NSX_ORACLE_TIMES};
     note explain { stock => $stock, ours => $ours } if $ENV{NSX_ORACLE_VERBOSE};
     return;
 }

@@ -12,6 +12,9 @@ package NSX::Test::Server;
 # delivered: { from, to => [], data, bits, helo }, data with the dot-stuffing
 # removed; $log->{timed_out} is true when the limit (seconds) ended the server.
 #
+# Further arguments of start: limit, family => 6 for ::1, rcvbuf => N (octets, a
+# small window), concurrent => 1 (connections side by side, not one after the other).
+#
 # A script is a list of steps:
 #   "text"                  send the text as a line
 #   qr/.../ or '<'          read one line; a line the pattern does not match is noted in {unexpected}
@@ -22,7 +25,6 @@ package NSX::Test::Server;
 #   ['line'] ['body'] ['octets', N] ['eof']   read that much
 #   ['delay', SECS]         pause, still open
 #   ['stall', SECS]         the same: nothing is read meanwhile
-#   ['rcvbuf', N]           (first connection step) small window, so that writers block early
 #   ['shut']                end our direction only
 #   ['close'] ['reset']     end the connection, by FIN or by RST
 #   sub { my $conn = shift } anything else, with the methods below
@@ -139,25 +141,63 @@ sub _serve {
     local $SIG{TERM} = 'DEFAULT';
     local $SIG{ALRM} = sub {
         $self->{log}{timed_out} = 1;
-        $self->_save;
+        $self->_save($self->{file}->filename);
         POSIX::_exit(1);
     };
     alarm $self->{limit};
     my @scripts = @{ $self->{connections} || [] };
+    my @pids;
     while (my $conn = $self->_accept) {
         my $script = $self->{smtp} ? [ sub { $self->_smtp($_[0]) } ] : shift @scripts;
-        $self->_play($conn, $script || [ ['close'] ]);
-        $conn->drain;
-        $conn->close;
+        $script ||= [ ['close'] ];
+        if ($self->{concurrent}) {
+            push @pids, $self->_serve_aside($conn, $script, scalar @pids);
+            pop @{ $self->{log}{connections} };
+        }
+        else {
+            $self->_serve_one($conn, $script);
+        }
     }
-    $self->_save;
+    $self->_gather(@pids);
+    $self->_save($self->{file}->filename);
+    return;
+}
+
+sub _serve_one {
+    my ($self, $conn, $script) = @_;
+    $self->_play($conn, $script);
+    $conn->drain;
+    $conn->close;
+    return;
+}
+
+sub _serve_aside {
+    my ($self, $conn, $script, $n) = @_;
+    my $pid = fork;
+    die "fork: $!" unless defined $pid;
+    return $pid if $pid;
+    close $self->{listener};
+    $self->{log} = { connections => [$conn], messages => [] };
+    $self->_serve_one($conn, $script);
+    $self->_save($self->{file}->filename . ".$n");
+    POSIX::_exit(0);
+}
+
+sub _gather {
+    my ($self, @pids) = @_;
+    for my $n (0 .. $#pids) {
+        waitpid $pids[$n], 0;
+        my $file = $self->{file}->filename . ".$n";
+        my $part = eval { Storable::retrieve($file) } || { connections => [ { in => '' } ] };
+        unlink $file;
+        push @{ $self->{log}{$_} }, @{ $part->{$_} || [] } for qw(connections messages);
+    }
     return;
 }
 
 sub _save {
-    my $self = shift;
+    my ($self, $file) = @_;
     delete @{$_}{qw(fh server pos)} for @{ $self->{log}{connections} };
-    my $file = $self->{file}->filename;
     Storable::nstore(_plain($self->{log}), "$file.new");
     rename "$file.new", $file or die "rename: $!";
     return;

@@ -3,6 +3,7 @@ package NSX::Test::Oracle::Client;
 # What a scenario's code is given: the class under judgement, the server's
 # address, and calls that are watched.
 #
+#   $t->refused_port               a port that refuses
 #   $t->connect(ARGS)              the class's new, on the server, Timeout 5
 #   $t->scalar($obj, METHOD, ARGS) one watched call; also list, void
 #   $t->scalar(sub { ... })        the same for any code
@@ -26,6 +27,7 @@ use warnings;
 use B ();
 use Data::Dumper ();
 use Scalar::Util qw(blessed reftype);
+use Socket;
 use Storable ();
 use Time::HiRes ();
 
@@ -39,7 +41,12 @@ sub run {
         seen   => [],
         facts  => {},
     }, $class;
-    $t->{normalise} = $class->normaliser($run);
+    my $normalise = $class->normaliser($run);
+    $t->{normalise} = sub {
+        my $text = $normalise->(@_);
+        $text =~ s/\b$_\b/REFUSED/g for @{ $t->{hidden} || [] };
+        return $text;
+    };
     $t->_capture_stderr;
     $SIG{__WARN__} = sub { push @{ $t->{warned} }, $_[0] };
     my $done = eval { $t->_play($run->{scenario}); 1 };
@@ -72,6 +79,17 @@ sub connect {
     my ($t, %arg) = @_;
     my $class = delete $arg{class} || $t->class;
     return $class->new($t->host, Port => $t->port, Timeout => 5, %arg);
+}
+
+# A port of the loopback where nothing listens, kept from others for as long as we live.
+sub refused_port {
+    my $t = shift;
+    socket my $fh, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
+    bind $fh, pack_sockaddr_in(0, INADDR_LOOPBACK) or die "bind: $!";
+    push @{ $t->{kept} }, $fh;
+    my $port = (unpack_sockaddr_in(getsockname $fh))[0];
+    push @{ $t->{hidden} }, $port;
+    return $port;
 }
 
 # ---- watched calls
