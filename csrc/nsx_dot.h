@@ -11,6 +11,10 @@
 
 #include <stddef.h>
 
+/* Least room nsx_dot_encode works with, and what nsx_dot_end may write. */
+#define NSX_DOT_MIN_ROOM 4u
+#define NSX_DOT_END_ROOM 5u
+
 /* What to do with a CR that no LF follows. */
 enum nsx_bare_cr {
     NSX_BARE_CR_PASS = 0,
