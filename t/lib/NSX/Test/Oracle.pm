@@ -206,10 +206,10 @@ sub _server {
     my $scenario = shift;
     my $ehlo = $scenario->{ehlo} || [];
     my @how =
-          $scenario->{smtp}    ? (smtp        => $scenario->{smtp})
-        : $scenario->{replies} ? (connections => [ talk($ehlo, @{ $scenario->{replies} }) ])
+          $scenario->{scripts} ? (connections => $scenario->{scripts})
         : $scenario->{script}  ? (connections => [ $scenario->{script} ])
-        : $scenario->{scripts} ? (connections => $scenario->{scripts})
+        : $scenario->{replies} ? (connections => [ talk($ehlo, @{ $scenario->{replies} }) ])
+        : $scenario->{smtp}    ? (smtp        => $scenario->{smtp})
         : $scenario->{ehlo} || $scenario->{calls} ? (smtp => { extensions => $ehlo })
         :                        return;
     return NSX::Test::Server->start(@how, limit => SCENARIO_LIMIT + 5,
