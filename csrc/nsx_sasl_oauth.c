@@ -20,8 +20,11 @@ static nsx_status xoauth2_start(struct nsx_sasl *s, struct nsx_buf *out,
         NSX_OCTETS("user="), s->config.authcid,
         NSX_OCTETS(KVSEP "auth=Bearer "), s->config.token,
         NSX_OCTETS(KVSEP KVSEP)};
+    nsx_status st =
+        nsx_sasl_put(out, parts, sizeof(parts) / sizeof(parts[0]), e);
 
-    return nsx_sasl_put(out, parts, sizeof(parts) / sizeof(parts[0]), e);
+    nsx_sasl_forget(s);
+    return st;
 }
 
 static nsx_status xoauth2_step(struct nsx_sasl *s,
@@ -78,6 +81,7 @@ static nsx_status bearer_start(struct nsx_sasl *s, struct nsx_buf *out,
         st = nsx_sasl_put(out, parts, sizeof(parts) / sizeof(parts[0]), e);
     }
     nsx_buf_free(&head);
+    nsx_sasl_forget(s);
     return st;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "tap.h"
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include "nsx_digest.h"
 
 static const char *hex_of(const unsigned char *p, size_t n)
@@ -55,6 +56,11 @@ static void check_vectors(void)
         enum nsx_hash h = vectors[i].hash;
 
         size = nsx_hash_size(h);
+        if (nsx_digest(h, NULL, 0, out, &e) != NSX_OK) {
+            ok(e.code == NSX_E_SASL_MECHANISM, "hash # SKIP %s", e.text);
+            nsx_error_reset(&e);
+            continue;
+        }
         ok(nsx_digest(h, split, 3, out, &e) == NSX_OK &&
                strcmp(hex_of(out, size), vectors[i].of_abc) == 0,
            "%s of \"abc\" in parts", nsx_hash_name(h));
@@ -111,10 +117,36 @@ static void check_rest(void)
     ok(ERR_peek_error() == 0, "OpenSSL's error queue is empty");
 }
 
+/* A library in FIPS mode with no FIPS provider has nothing to offer. */
+static void check_unavailable(void)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+    unsigned char out[NSX_MAX_DIGEST];
+    struct nsx_error e;
+
+    nsx_error_reset(&e);
+    EVP_set_default_properties(NULL, "provider=none");
+    ok(nsx_digest(NSX_HASH_MD5, NULL, 0, out, &e) == NSX_ERROR &&
+           e.code == NSX_E_SASL_MECHANISM,
+       "%s", e.text);
+    nsx_error_reset(&e);
+    ok(nsx_hmac(NSX_HASH_MD5, str("k"), str("d"), out, &e) == NSX_ERROR &&
+           e.code == NSX_E_SASL_MECHANISM,
+       "HMAC: %s", e.text);
+    nsx_error_reset(&e);
+    ok(nsx_pbkdf2(NSX_HASH_SHA1, str("p"), str("s"), 1, out, &e) ==
+               NSX_ERROR &&
+           e.code == NSX_E_SASL_MECHANISM,
+       "PBKDF2: %s", e.text);
+    ok(ERR_peek_error() == 0, "OpenSSL's error queue is still empty");
+#endif
+}
+
 int main(void)
 {
     check_vectors();
     check_pbkdf2();
     check_rest();
+    check_unavailable();
     return done_testing();
 }

@@ -201,10 +201,11 @@ static void check_derived(void)
 static void check_soon(void)
 {
     static const char *const kept[] = {"PLAIN", "CRAM-MD5", "DIGEST-MD5",
-                                       "SCRAM-SHA-1"};
+                                       "SCRAM-SHA-1", "XOAUTH2",
+                                       "OAUTHBEARER"};
     static const char *const challenge[] = {
         NULL, "<1@x>", "nonce=\"a\",algorithm=md5-sess",
-        "r=abcXYZ,s=QSXC,i=1"};
+        "r=abcXYZ,s=QSXC,i=1", NULL, NULL};
     size_t i;
 
     for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {

@@ -220,11 +220,27 @@ static void run(const struct exchange *x)
     talk_end(&t);
 }
 
+/* In FIPS mode there may be no MD5. */
+static int lacks_hash(const struct exchange *x)
+{
+    const struct nsx_sasl_mech *m = nsx_sasl_find(x->mech, strlen(x->mech));
+    unsigned char out[NSX_MAX_DIGEST];
+    struct nsx_error e;
+
+    nsx_error_reset(&e);
+    if (m->hash == NSX_HASH_COUNT_ ||
+        nsx_digest(m->hash, NULL, 0, out, &e) == NSX_OK)
+        return 0;
+    ok(1, "%s # SKIP %s", x->name, e.text);
+    return 1;
+}
+
 int main(void)
 {
     size_t i;
 
     for (i = 0; i < sizeof(exchanges) / sizeof(exchanges[0]); i++)
-        run(&exchanges[i]);
+        if (!lacks_hash(&exchanges[i]))
+            run(&exchanges[i]);
     return done_testing();
 }
