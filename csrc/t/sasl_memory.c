@@ -60,7 +60,7 @@ static void *looking_realloc(void *ptr, size_t size)
         did_fail = 1;
         return NULL;
     }
-    h = malloc(sizeof(*h) + size);
+    h = calloc(1, sizeof(*h) + size);
     if (!h)
         return NULL;
     h->size = size;
