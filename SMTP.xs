@@ -1,0 +1,871 @@
+/*
+ * SMTP.xs - the methods Perl sees.  What they do is in xs/; what they speak
+ * is in csrc/.
+ */
+#include "glue.h"
+
+/* Returns one value.  The call that makes it may move Perl's stack, so the
+ * slot is looked up after. */
+#define RETURN_SV(expression)        \
+    STMT_START                       \
+    {                                \
+        SV *const ret = (expression); \
+        ST(0) = ret;                 \
+        XSRETURN(1);                 \
+    }                                \
+    STMT_END
+
+/* The arguments from first on, in an array that stays where it is while Perl
+ * code runs; held: they also stay alive. */
+static SV **
+arguments(pTHX_ I32 ax, I32 items, I32 first, int held)
+{
+    I32 count = items > first ? items - first : 0;
+    SV *store = sv_2mortal(newSV((STRLEN)(count + 1) * sizeof(SV *)));
+    SV **args = (SV **)(void *)SvPVX(store);
+    I32 i;
+
+    for (i = 0; i < count; i++) {
+        args[i] = ST(first + i);
+        if (held)
+            sv_2mortal(SvREFCNT_inc_simple_NN(args[i]));
+    }
+    return args;
+}
+
+/* Dies with the caller's line, as Carp's croak. */
+static void
+usage(pTHX_ const char *form)
+{
+    SV *text = sv_2mortal(newSVpvf("usage: $obj->%s", form));
+
+    (void)nsx_call_function(aTHX_ "_croak", 1, &text);
+}
+
+static void
+warn_caller(pTHX_ const char *text)
+{
+    SV *sv = sv_2mortal(newSVpv(text, 0));
+
+    (void)nsx_call_function(aTHX_ "_carp", 1, &sv);
+}
+
+static SV *
+joined_message(pTHX_ AV *resp)
+{
+    SV *text = sv_2mortal(newSVpvs(""));
+    I32 i, last = resp ? (I32)av_len(resp) : -1;
+
+    for (i = 0; i <= last; i++) {
+        SV **line = av_fetch(resp, i, 0);
+
+        if (line && *line)
+            sv_catsv(text, *line);
+    }
+    return text;
+}
+
+/* The first digit of the stored code as a string, or undef without one. */
+static SV *
+status_digit(pTHX_ GV *gv)
+{
+    SV *code = nsx_fact(aTHX_ gv, NSX_K_CODE);
+    STRLEN len;
+    const char *text;
+
+    if (!code || !SvOK(code))
+        return &PL_sv_undef;
+    text = SvPV(code, len);
+    return sv_2mortal(newSVpvn(text, len ? 1 : 0));
+}
+
+static SV *
+reply_class(pTHX_ int digit)
+{
+    char text = (char)digit;
+
+    return digit == NSX_DIGIT_NONE
+        ? sv_2mortal(newSViv(NSX_DIGIT_ERROR - '0'))
+        : sv_2mortal(newSVpvn(&text, 1));
+}
+
+/* A sent body's answer: 1, 0, or nothing. */
+static I32
+return_sent(pTHX_ I32 ax, int sent)
+{
+    if (sent < 0) {
+        if (GIMME_V == G_LIST)
+            return 0;
+        ST(0) = &PL_sv_undef;
+        return 1;
+    }
+    ST(0) = sv_2mortal(newSViv(sent));
+    return 1;
+}
+
+/* 1 when datasend and dataend can be one: nobody watches them. */
+static int
+sends_whole(pTHX_ struct nsx_op *op)
+{
+    return !nsx_overridden(aTHX_ op, NSX_M_datasend)
+        && !nsx_overridden(aTHX_ op, NSX_M_dataend)
+        && !nsx_overridden(aTHX_ op, NSX_M__is_closed)
+        && !nsx_overridden(aTHX_ op, NSX_M__syswrite_with_timeout)
+        && !nsx_debug_level(aTHX_ op);
+}
+
+/* BDAT's chunk (RFC 3030 2): announced, sent, answered. */
+static SV *
+send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
+{
+    struct nsx_body body;
+    SV *data, *words[2];
+    int ok;
+
+    nsx_body_init(aTHX_ &body, argc, argv);
+    data = nsx_body_joined(aTHX_ &body);
+    words[0] = sv_2mortal(newSVuv(SvCUR(data)));
+    words[1] = sv_2mortal(newSVpvs("LAST"));
+    if (nsx_overridden(aTHX_ op, NSX_M__BDAT)
+        || nsx_overridden(aTHX_ op, NSX_M_command))
+        ok = SvTRUE(nsx_call(aTHX_ op->self, "_BDAT", last ? 2 : 1, words));
+    else
+        ok = nsx_command(aTHX_ op, last ? 3 : 2,
+                         nsx_words(aTHX_ "BDAT", last ? 2 : 1, words), 1);
+    if (!ok)
+        return &PL_sv_no;
+    if (nsx_overridden(aTHX_ op, NSX_M_rawdatasend)) {
+        if (!SvTRUE(nsx_call(aTHX_ op->self, "rawdatasend", 1, &data)))
+            return &PL_sv_no;
+    }
+    else {
+        nsx_body_init(aTHX_ &body, 1, &data);
+        if (nsx_rawdatasend(aTHX_ op, &body) != 1)
+            return &PL_sv_no;
+    }
+    return boolSV(nsx_call_response(aTHX_ op) == NSX_DIGIT_OK);
+}
+
+/* Only a hash that does not stand for an address holds options. */
+static int
+is_options(pTHX_ SV *sv)
+{
+    SvGETMAGIC(sv);
+    if (!SvROK(sv))
+        return 0;
+    return !(SvAMAGIC(sv)
+             && gv_fetchmethod_autoload(SvSTASH(SvRV(sv)), "(\"\"", FALSE));
+}
+
+/* Takes recipient's options off the argument list. */
+static SV *
+take_options(pTHX_ struct nsx_op *op, I32 *argc, SV **argv, int *skip_bad)
+{
+    SV *words[2], *ret;
+    AV *pair;
+    SV **slot;
+
+    *skip_bad = 0;
+    if (*argc == 0 || !is_options(aTHX_ argv[*argc - 1]))
+        return NULL;
+    words[0] = op->self;
+    words[1] = argv[--*argc];
+    ret = nsx_call_function(aTHX_ "_rcpt_options", 2, words);
+    pair = (AV *)SvRV(ret);
+    slot = av_fetch(pair, 1, 0);
+    *skip_bad = slot && SvTRUE(*slot);
+    slot = av_fetch(pair, 0, 0);
+    return slot ? *slot : NULL;
+}
+
+/* The object's message as the method gives it: a mortal array. */
+static AV *
+message_lines(pTHX_ struct nsx_op *op)
+{
+    AV *lines = (AV *)sv_2mortal((SV *)newAV());
+    dSP;
+    I32 count, i;
+
+    ENTER;
+    SAVETMPS;
+    PUSHMARK(SP);
+    XPUSHs(op->self);
+    PUTBACK;
+    count = call_method("message", G_LIST);
+    SPAGAIN;
+    for (i = 0; i < count; i++)
+        av_push(lines, newSVsv(SP[i - count + 1]));
+    SP -= count;
+    PUTBACK;
+    FREETMPS;
+    LEAVE;
+    return lines;
+}
+
+static int
+status_is_error(pTHX_ struct nsx_op *op)
+{
+    SV *status = nsx_overridden(aTHX_ op, NSX_M_status)
+        ? nsx_call(aTHX_ op->self, "status", 0, NULL)
+        : status_digit(aTHX_ op->gv);
+
+    return SvOK(status) && SvIV(status) == NSX_DIGIT_ERROR - '0';
+}
+
+/* The first word of a greeting, or " ". */
+static SV *
+greeting_word(pTHX_ AV *lines)
+{
+    SV **first = av_fetch(lines, 0, 0);
+    STRLEN len = 0;
+    const char *text = first && SvOK(*first) ? SvPV(*first, len) : "";
+    const char *end = text + len, *word;
+
+    while (text < end && isSPACE(*text))
+        text++;
+    for (word = text; text < end && !isSPACE(*text); text++)
+        ;
+    if (text == word || (text - word == 1 && *word == '0'))
+        return sv_2mortal(newSVpvs(" "));
+    return sv_2mortal(newSVpvn(word, (STRLEN)(text - word)));
+}
+
+/* EHLO, then HELO where the server knows no EHLO: the greeting's lines, or
+ * NULL. */
+static AV *
+say_hello(pTHX_ struct nsx_op *op, SV *domain)
+{
+    AV *lines;
+
+    if (nsx_verb(aTHX_ op, NSX_M__EHLO, 1, &domain)) {
+        lines = message_lines(aTHX_ op);
+        nsx_learn_capabilities(aTHX_ op, (I32)(av_len(lines) + 1),
+                               AvARRAY(lines));
+        return lines;
+    }
+    if (!status_is_error(aTHX_ op)
+        || !nsx_verb(aTHX_ op, NSX_M__HELO, 1, &domain))
+        return NULL;
+    nsx_fact_delete(aTHX_ op->gv, NSX_K_ESMTP);
+    return message_lines(aTHX_ op);
+}
+
+MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS::Cmd
+
+PROTOTYPES: DISABLE
+
+BOOT:
+    nsx_glue_boot(aTHX);
+
+void
+CLONE(...)
+  CODE:
+    PERL_UNUSED_VAR(items);
+    nsx_glue_clone(aTHX);
+
+void
+code(self, ...)
+    SV *self
+  PREINIT:
+    GV *gv;
+    SV *code;
+  PPCODE:
+    if (items != 1)
+        usage(aTHX_ "code()");
+    gv = nsx_glob(aTHX_ self);
+    code = nsx_fact(aTHX_ gv, NSX_K_CODE);
+    if (!code) {
+        struct nsx_op op;
+
+        nsx_op_enter(aTHX_ &op, self);
+        code = nsx_def_reply_code(aTHX_ &op);
+        sv_setsv_mg(nsx_fact_lvalue(aTHX_ gv, NSX_K_CODE), code);
+    }
+    RETURN_SV(sv_mortalcopy(code));
+
+void
+message(self, ...)
+    SV *self
+  PREINIT:
+    AV *resp;
+    I32 i, last;
+  PPCODE:
+    if (items != 1)
+        usage(aTHX_ "message()");
+    resp = nsx_fact_array(aTHX_ nsx_glob(aTHX_ self), NSX_K_RESP);
+    if (GIMME_V != G_LIST) {
+        RETURN_SV(joined_message(aTHX_ resp));
+    }
+    last = resp ? (I32)av_len(resp) : -1;
+    SP = PL_stack_base + ax - 1;
+    EXTEND(SP, last + 1);
+    for (i = 0; i <= last; i++) {
+        SV **line = av_fetch(resp, i, 0);
+
+        PUSHs(line ? sv_mortalcopy(*line) : &PL_sv_undef);
+    }
+
+void
+status(self, ...)
+    SV *self
+  PPCODE:
+    if (items != 1)
+        usage(aTHX_ "status()");
+    RETURN_SV(status_digit(aTHX_ nsx_glob(aTHX_ self)));
+
+void
+ok(self, ...)
+    SV *self
+  PREINIT:
+    IV code;
+  PPCODE:
+    if (items != 1)
+        usage(aTHX_ "ok()");
+    code = SvIV(nsx_call(aTHX_ self, "code", 0, NULL));
+    RETURN_SV(boolSV(code > 0 && code < 400));
+
+void
+set_status(self, ...)
+    SV *self
+  PPCODE:
+    if (items != 3)
+        usage(aTHX_ "set_status($code, $resp)");
+    nsx_store_status(aTHX_ nsx_glob(aTHX_ self), ST(1), ST(2));
+    XSRETURN_IV(1);
+
+void
+debug(self, ...)
+    SV *self
+  PREINIT:
+    SV **args;
+    SV *level;
+  PPCODE:
+    if (items > 2)
+        usage(aTHX_ "debug([$level])");
+    if (items == 2 || !SvROK(self)) {
+        args = arguments(aTHX_ ax, items, 0, 0);
+        RETURN_SV(nsx_call_function(aTHX_ "_set_debug", items, args));
+    }
+    level = nsx_fact(aTHX_ nsx_glob(aTHX_ self), NSX_K_DEBUG);
+    RETURN_SV(level && SvTRUE(level) ? sv_mortalcopy(level)
+                                   : sv_2mortal(newSViv(0)));
+
+IV
+DEF_REPLY_CODE(...)
+  CODE:
+    PERL_UNUSED_VAR(items);
+    RETVAL = NSX_DEF_REPLY_CODE;
+  OUTPUT:
+    RETVAL
+
+void
+command(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV **args;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    args = arguments(aTHX_ ax, items, 1, 0);
+    (void)nsx_command(aTHX_ &op, items - 1, args, 0);
+    RETURN_SV(op.self);
+
+void
+response(self)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    RETURN_SV(reply_class(aTHX_ nsx_response(aTHX_ &op)));
+
+void
+getline(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV *line;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    line = nsx_getline(aTHX_ &op);
+    if (!line && GIMME_V == G_LIST)
+        XSRETURN_EMPTY;
+    RETURN_SV(line ? line : &PL_sv_undef);
+
+void
+ungetline(self, ...)
+    SV *self
+  PREINIT:
+    GV *gv;
+    AV *lines;
+  PPCODE:
+    gv = nsx_glob(aTHX_ self);
+    lines = nsx_fact_array(aTHX_ gv, NSX_K_LINES);
+    if (!lines) {
+        lines = newAV();
+        sv_setsv(nsx_fact_lvalue(aTHX_ gv, NSX_K_LINES),
+                 sv_2mortal(newRV_noinc((SV *)lines)));
+    }
+    av_unshift(lines, 1);
+    (void)av_store(lines, 0, items > 1 ? newSVsv(ST(1)) : newSV(0));
+    XSRETURN_IV(av_len(lines) + 1);
+
+void
+parse_response(self, ...)
+    SV *self
+  PREINIT:
+    SV *code;
+    int more;
+  PPCODE:
+    PERL_UNUSED_VAR(self);
+    if (items < 2 || !SvOK(ST(1))
+        || !nsx_parse_line(aTHX_ ST(1), &code, &more)) {
+        if (GIMME_V == G_LIST)
+            XSRETURN_EMPTY;
+        XSRETURN_UNDEF;
+    }
+    if (GIMME_V != G_LIST) {
+        RETURN_SV(boolSV(more));
+    }
+    ST(0) = code;
+    ST(1) = boolSV(more);
+    XSRETURN(2);
+
+void
+unsupported(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    nsx_set_status(aTHX_ &op, sv_2mortal(newSViv(NSX_UNSUPPORTED_CODE)),
+                   sv_2mortal(newSVpvs("Unsupported command")));
+    XSRETURN_IV(0);
+
+void
+datasend(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    struct nsx_body body;
+    SV **args;
+    I32 count;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    args = arguments(aTHX_ ax, items, 1, 0);
+    nsx_body_init(aTHX_ &body, items - 1, args);
+    count = return_sent(aTHX_ ax, nsx_datasend(aTHX_ &op, &body, 0));
+    XSRETURN(count);
+
+void
+rawdatasend(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    struct nsx_body body;
+    SV **args;
+    I32 count;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    args = arguments(aTHX_ ax, items, 1, 0);
+    nsx_body_init(aTHX_ &body, items - 1, args);
+    count = return_sent(aTHX_ ax, nsx_rawdatasend(aTHX_ &op, &body));
+    XSRETURN(count);
+
+void
+dataend(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    RETURN_SV(nsx_dataend(aTHX_ &op));
+
+void
+_is_closed(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    RETURN_SV(sv_2mortal(newSViv(nsx_check_closed(aTHX_ &op))));
+
+void
+_set_status_closed(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV *err;
+  PPCODE:
+    err = items > 1 ? ST(1) : &PL_sv_undef;
+    nsx_op_enter(aTHX_ &op, self);
+    nsx_set_closed(aTHX_ &op, err, NULL);
+    XSRETURN_EMPTY;
+
+void
+_set_status_timeout(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    nsx_set_timeout(aTHX_ &op, NULL);
+    XSRETURN_EMPTY;
+
+void
+_syswrite_with_timeout(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV *line;
+    STRLEN len;
+    const char *text;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    line = sv_mortalcopy(items > 1 ? ST(1) : &PL_sv_undef);
+    if (SvUTF8(line) && !sv_utf8_downgrade(line, TRUE))
+        Perl_croak(aTHX_ "Wide character in syswrite");
+    text = SvOK(line) ? SvPV(line, len) : (len = 0, "");
+    if (nsx_write(aTHX_ &op, text, len, 0, NULL))
+        XSRETURN_IV(1);
+    if (GIMME_V == G_LIST)
+        XSRETURN_EMPTY;
+    XSRETURN_UNDEF;
+
+MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS
+
+void
+_EHLO(self, ...)
+    SV *self
+  ALIAS:
+    _EHLO = NSX_M__EHLO
+    _HELO = NSX_M__HELO
+    _MAIL = NSX_M__MAIL
+    _RCPT = NSX_M__RCPT
+    _SEND = NSX_M__SEND
+    _SAML = NSX_M__SAML
+    _SOML = NSX_M__SOML
+    _VRFY = NSX_M__VRFY
+    _EXPN = NSX_M__EXPN
+    _HELP = NSX_M__HELP
+    _ETRN = NSX_M__ETRN
+    _AUTH = NSX_M__AUTH
+    _RSET = NSX_M__RSET
+    _NOOP = NSX_M__NOOP
+    _QUIT = NSX_M__QUIT
+    _DATA = NSX_M__DATA
+    _STARTTLS = NSX_M__STARTTLS
+  PREINIT:
+    struct nsx_op op;
+    I32 argc;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    argc = nsx_verb_takes_words((enum nsx_method)ix) ? items - 1 : 0;
+    RETURN_SV(boolSV(nsx_run_verb(aTHX_ &op, (enum nsx_method)ix, argc,
+                                arguments(aTHX_ ax, items, 1, 0))));
+
+void
+_BDAT(self, ...)
+    SV *self
+  PREINIT:
+    SV **words;
+    I32 count;
+  PPCODE:
+    words = nsx_words(aTHX_ "BDAT", items - 1,
+                      arguments(aTHX_ ax, items, 1, 0));
+    count = nsx_tail_call(aTHX_ ax, self, "command", items, words);
+    XSRETURN(count);
+
+void
+_TURN(self, ...)
+    SV *self
+  PREINIT:
+    SV **args;
+    I32 count;
+  PPCODE:
+    args = arguments(aTHX_ ax, items, 1, 0);
+    count = nsx_tail_call(aTHX_ ax, self, "unsupported", items - 1, args);
+    XSRETURN(count);
+
+SV *
+_addr(self, ...)
+    SV *self
+  CODE:
+    RETVAL = SvREFCNT_inc(nsx_addr_path(
+        aTHX_ nsx_glob(aTHX_ self), items > 1 ? ST(1) : &PL_sv_undef));
+  OUTPUT:
+    RETVAL
+
+void
+hello(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV *domain;
+    AV *lines;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    domain = items > 1 && SvTRUE(ST(1))
+        ? sv_mortalcopy(ST(1))
+        : sv_2mortal(newSVpvs("localhost.localdomain"));
+    lines = say_hello(aTHX_ &op, domain);
+    if (!lines) {
+        if (GIMME_V == G_LIST)
+            XSRETURN_EMPTY;
+        XSRETURN_UNDEF;
+    }
+    sv_setsv_mg(nsx_fact_lvalue(aTHX_ op.gv, NSX_K_HELLO_DOMAIN), domain);
+    RETURN_SV(greeting_word(aTHX_ lines));
+
+void
+supports(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV *esmtp;
+    HE *he;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    esmtp = nsx_fact(aTHX_ op.gv, NSX_K_ESMTP);
+    he = items > 1 && esmtp && SvROK(esmtp)
+            && SvTYPE(SvRV(esmtp)) == SVt_PVHV
+        ? hv_fetch_ent((HV *)SvRV(esmtp), nsx_upper(aTHX_ ST(1)), 0, 0)
+        : NULL;
+    if (he) {
+        RETURN_SV(sv_mortalcopy(HeVAL(he)));
+    }
+    if (items > 2)
+        (void)nsx_call(aTHX_ op.self, "set_status", items - 2,
+                       arguments(aTHX_ ax, items, 2, 0));
+    if (GIMME_V == G_LIST)
+        XSRETURN_EMPTY;
+    XSRETURN_UNDEF;
+
+void
+mail(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    SV *addr, *opts = NULL, *arg, **args;
+    int ok;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    addr = items > 1 ? sv_mortalcopy(ST(1)) : &PL_sv_undef;
+    nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
+    if (items > 2) {
+        args = arguments(aTHX_ ax, items, 1, 1);
+        args[0] = op.self;
+        opts = nsx_call_function(aTHX_ "_mail_options", items - 1, args);
+    }
+    arg = nsx_path_argument(aTHX_ &op, "FROM:", addr, opts);
+    ok = nsx_verb(aTHX_ &op, NSX_M__MAIL, 1, &arg);
+    if (!ok)
+        nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
+    RETURN_SV(boolSV(ok));
+
+void
+send(self, ...)
+    SV *self
+  ALIAS:
+    send          = NSX_M__SEND
+    send_or_mail  = NSX_M__SOML
+    send_and_mail = NSX_M__SAML
+  PREINIT:
+    struct nsx_op op;
+    SV *arg;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    arg = nsx_path_argument(aTHX_ &op, "FROM:",
+                            items > 1 ? ST(1) : &PL_sv_undef, NULL);
+    RETURN_SV(boolSV(nsx_verb(aTHX_ &op, (enum nsx_method)ix, 1, &arg)));
+
+void
+recipient(self, ...)
+    SV *self
+  ALIAS:
+    to  = 1
+    cc  = 2
+    bcc = 3
+  PREINIT:
+    struct nsx_op op;
+    SV *opts, **args;
+    I32 argc, i, good;
+    int skip_bad;
+  PPCODE:
+    PERL_UNUSED_VAR(ix);
+    nsx_op_enter(aTHX_ &op, self);
+    argc = items - 1;
+    args = arguments(aTHX_ ax, items, 1, 1);
+    opts = take_options(aTHX_ &op, &argc, args, &skip_bad);
+    for (i = 0, good = 0; i < argc; i++) {
+        SV *arg = nsx_path_argument(aTHX_ &op, "TO:", args[i], opts);
+
+        if (nsx_verb(aTHX_ &op, NSX_M__RCPT, 1, &arg))
+            args[good++] = args[i];
+        else if (!skip_bad)
+            XSRETURN_IV(0);
+    }
+    if (!skip_bad)
+        XSRETURN_IV(1);
+    if (GIMME_V != G_LIST)
+        XSRETURN_IV(good);
+    for (i = 0; i < good; i++)
+        ST(i) = sv_mortalcopy(args[i]);
+    XSRETURN(good);
+
+void
+data(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    struct nsx_body body;
+    SV **args, *ok;
+    I32 argc, count;
+    int direct;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    argc = items - 1;
+    args = arguments(aTHX_ ax, items, 1, 1);
+    if (nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {
+        warn_caller(aTHX_ "Net::SMTP::data: CHUNKING extension in use, must "
+                          "call bdat instead");
+        XSRETURN_IV(0);
+    }
+    direct = sends_whole(aTHX_ &op);
+    if (!nsx_overridden(aTHX_ &op, NSX_M_datasend)) {
+        nsx_body_init(aTHX_ &body, argc, args);
+        if (body.single) {
+            args[0] = body.single;
+            argc = 1;
+        }
+        if (nsx_body_refused(aTHX_ &op, &body))
+            XSRETURN_NO;
+    }
+    if (!nsx_verb(aTHX_ &op, NSX_M__DATA, 0, NULL))
+        XSRETURN_NO;
+    if (direct && argc > 0) {
+        nsx_body_init(aTHX_ &body, argc, args);
+        count = nsx_send_whole(aTHX_ &op, &body);
+        if (count < 0)
+            XSRETURN_UNDEF;
+        RETURN_SV(boolSV(count));
+    }
+    ok = nsx_call(aTHX_ op.self, "datasend", argc, args);
+    if (!SvTRUE(ok) || argc == 0) {
+        RETURN_SV(ok);
+    }
+    count = nsx_tail_call(aTHX_ ax, op.self, "dataend", 0, NULL);
+    XSRETURN(count);
+
+void
+bdat(self, ...)
+    SV *self
+  ALIAS:
+    bdat     = 0
+    bdatlast = 1
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    if (!nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {
+        warn_caller(aTHX_ "Net::SMTP::bdat: CHUNKING extension is not in "
+                          "use, call data instead");
+        XSRETURN_IV(0);
+    }
+    RETURN_SV(send_chunk(aTHX_ &op, items - 1,
+                       arguments(aTHX_ ax, items, 1, 1), ix));
+
+void
+reset(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
+    RETURN_SV(boolSV(nsx_verb(aTHX_ &op, NSX_M__RSET, 0, NULL)));
+
+void
+expand(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    I32 count;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    if (!nsx_verb(aTHX_ &op, NSX_M__EXPN, items - 1,
+                  arguments(aTHX_ ax, items, 1, 1))) {
+        if (GIMME_V == G_LIST)
+            XSRETURN_EMPTY;
+        XSRETURN_UNDEF;
+    }
+    count = nsx_tail_call(aTHX_ ax, op.self, "message", 0, NULL);
+    XSRETURN(count);
+
+void
+verify(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    RETURN_SV(boolSV(nsx_verb(aTHX_ &op, NSX_M__VRFY, items - 1,
+                            arguments(aTHX_ ax, items, 1, 1))));
+
+void
+help(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  PPCODE:
+    nsx_op_enter(aTHX_ &op, self);
+    if (!nsx_verb(aTHX_ &op, NSX_M__HELP, items - 1,
+                  arguments(aTHX_ ax, items, 1, 1)))
+        XSRETURN_UNDEF;
+    RETURN_SV(nsx_call(aTHX_ op.self, "message", 0, NULL));
+
+void
+quit(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+    I32 count;
+  PPCODE:
+    PERL_UNUSED_VAR(items);
+    nsx_op_enter(aTHX_ &op, self);
+    (void)nsx_verb(aTHX_ &op, NSX_M__QUIT, 0, NULL);
+    count = nsx_tail_call(aTHX_ ax, op.self, "close", 0, NULL);
+    XSRETURN(count);
+
+SV *
+_xtext(text)
+    SV *text
+  PREINIT:
+    SV *octets;
+    STRLEN len;
+    const char *in;
+    size_t size;
+  CODE:
+    octets = sv_mortalcopy(text);
+    if (SvUTF8(octets))
+        (void)sv_utf8_downgrade(octets, TRUE);
+    in = SvPV(octets, len);
+    size = nsx_xtext_size(in, len);
+    RETVAL = newSV(size + 1);
+    SvPOK_on(RETVAL);
+    nsx_xtext_encode(in, len, SvPVX(RETVAL));
+    SvCUR_set(RETVAL, size);
+    *SvEND(RETVAL) = '\0';
+  OUTPUT:
+    RETVAL
+
+void
+_in_place()
+  CODE:
+    nsx_in_place(aTHX);

@@ -1,0 +1,250 @@
+package Net::SMTP::XS;
+
+use 5.014;
+use strict;
+use warnings;
+
+use Carp ();
+use IO::Socket ();
+use Net::SMTP::XS::Cmd;
+
+our $VERSION = '0.01';
+
+# IO::Socket::IP and the name of its address family argument, or
+# IO::Socket::INET on a perl without it.
+my ($socket_class, $family_key);
+
+BEGIN {
+    $socket_class = 'IO::Socket::IP';
+    $family_key   = 'Family';
+    if (!eval { require IO::Socket::IP; IO::Socket::IP->VERSION('0.25') }) {
+        require IO::Socket::INET;
+        $socket_class = 'IO::Socket::INET';
+        $family_key   = 'Domain';
+    }
+}
+
+# By name only where the stock modules are not loaded: scripts ask isa.
+{ package Net::Cmd; }
+{ package Net::SMTP; }
+our @ISA = ('Net::SMTP::XS::Cmd', 'Net::Cmd', $socket_class, 'Net::SMTP');
+
+use constant {
+    DEFAULT_TIMEOUT => 120,           # seconds
+    SMTP_PORT       => 'smtp(25)',
+    SMTPS_PORT      => 465,
+};
+
+sub can_inet6 { $socket_class eq 'IO::Socket::IP' && $socket_class }
+sub can_ssl   { '' }
+
+# --- construction ----------------------------------------------------------
+
+sub _configured_hosts {
+    require Net::Config;
+    return $Net::Config::NetConfig{smtp_hosts};
+}
+
+# The first host that takes a connection, and the object.
+sub _connect {
+    my ($type, $super, $hosts, $arg) = @_;
+
+    for my $host (ref $hosts ? @$hosts : $hosts) {
+        my $obj = $super->(
+            $type,
+            PeerAddr    => $host,
+            PeerPort    => $arg->{Port} || SMTP_PORT,
+            LocalAddr   => $arg->{LocalAddr},
+            LocalPort   => $arg->{LocalPort},
+            $family_key => $arg->{Domain} || $arg->{Family},
+            Proto       => 'tcp',
+            Timeout     => $arg->{Timeout},
+        );
+        return ($obj, $host) if defined $obj;
+    }
+    return;
+}
+
+# The server refused: the object is of no use, $@ says why.
+sub _refused {
+    my ($obj) = @_;
+    my $why = ref($obj) . ': ' . $obj->code . ' ' . $obj->message;
+    $obj->close;
+    $@ = $why;
+    return;
+}
+
+sub _new {
+    my $super = shift;
+    my $self  = shift;
+    my $type  = ref $self || $self;
+    my $first = @_ % 2;
+    my $host  = $first ? shift : undef;
+    my %arg   = @_;
+    $host = delete $arg{Host} if !$first;
+
+    my $hosts = defined $host ? $host : _configured_hosts();
+    $arg{Timeout} = DEFAULT_TIMEOUT if !defined $arg{Timeout};
+    if (!defined $hosts || ref $hosts && !@$hosts) {
+        $@ = "$type: no host given, and Net::Config names none in smtp_hosts";
+        return;
+    }
+
+    (my $obj, $host) = _connect($type, $super, $hosts, \%arg) or return;
+    ${*$obj}{net_smtp_arg}  = \%arg;
+    ${*$obj}{net_smtp_host} = $host;
+    $obj->autoflush(1);
+    $obj->debug(exists $arg{Debug} ? $arg{Debug} : undef);
+
+    return _refused($obj) if $obj->response != CMD_OK;
+    ${*$obj}{net_smtp_exact_addr} = $arg{ExactAddresses};
+    ${*$obj}{net_smtp_bare_cr} = $arg{BareCR} if defined $arg{BareCR};
+    ${*$obj}{net_smtp_debug_secrets} = 1 if $arg{DebugSecrets};
+    (${*$obj}{net_smtp_banner}) = $obj->message;
+    (${*$obj}{net_smtp_domain}) = $obj->message =~ /\A\s*(\S+)/;
+
+    if (!exists $arg{SendHello} || $arg{SendHello}) {
+        $obj->hello($arg{Hello} || '') or return _refused($obj);
+    }
+    return $obj;
+}
+
+sub new { _new(sub { shift->SUPER::new(@_) }, @_) }
+
+sub DESTROY { }
+
+# --- what the object knows ---------------------------------------------------
+
+sub host   { ${ *{ $_[0] } }{net_smtp_host} }
+sub banner { ${ *{ $_[0] } }{net_smtp_banner} || undef }
+sub domain { ${ *{ $_[0] } }{net_smtp_domain} || undef }
+
+# --- options of MAIL and RCPT ------------------------------------------------
+
+sub _unsupported_option {
+    my ($name) = @_;
+    Carp::carp("Net::SMTP::$name option not supported by host");
+    return '';
+}
+
+# Raw values pass as they are but for what could end the line.
+sub _raw {
+    my ($value) = @_;
+    $value =~ tr/\x00-\x1f\x7f/ /;
+    return $value;
+}
+
+sub _body_option {
+    my ($me, $esmtp, $bits) = @_;
+
+    if ($bits eq '8') {
+        return ' BODY=8BITMIME' if exists $esmtp->{'8BITMIME'};
+        return _unsupported_option('mail: 8BITMIME');
+    }
+    if ($bits eq 'binary') {
+        return _unsupported_option('mail: BINARYMIME')
+            if !exists $esmtp->{BINARYMIME} || !exists $esmtp->{CHUNKING};
+        ${*$me}{net_smtp_chunking} = 1;
+        return ' BODY=BINARYMIME';
+    }
+    return ' BODY=7BIT'
+        if exists $esmtp->{'8BITMIME'} || exists $esmtp->{BINARYMIME};
+    Carp::carp(
+        'Net::SMTP::mail: 8BITMIME and BINARYMIME options not supported by host'
+    );
+    return '';
+}
+
+# Each option of mail, in the order of its parameters on the wire: the
+# extension it needs, and the parameter it makes.
+my @mail_options = (
+    [Size   => SIZE => sub { sprintf ' SIZE=%d', $_[1] + 0 }],
+    [Return => DSN  => sub { ' RET=' . (uc $_[1] eq 'FULL' ? 'FULL' : 'HDRS') }],
+    [Bits   => undef, sub { _body_option($_[0], ${ *{ $_[0] } }{net_smtp_esmtp}, $_[1]) }],
+    [Transaction => CHECKPOINT => sub { ' TRANSID=' . _addr($_[0], $_[1]) }],
+    [Envelope => DSN  => sub { ' ENVID=' . _xtext($_[1]) }],
+    [ENVID    => DSN  => sub { ' ENVID=' . _raw($_[1]) }],
+    [AUTH     => AUTH => sub { ' AUTH=' . ($_[1] eq '' ? '<>' : _raw($_[1])) }],
+    [XVERP    => XVERP    => sub {' XVERP'}],
+    [SMTPUTF8 => SMTPUTF8 => sub { $_[1] ? ' SMTPUTF8' : '' }],
+);
+
+sub _mail_options {
+    my ($me, %opt) = @_;
+    my $params = '';
+
+    if (!exists ${*$me}{net_smtp_esmtp}) {
+        Carp::carp('Net::SMTP::mail: ESMTP not supported by host - '
+                . 'options discarded :-(');
+        return $params;
+    }
+    my $esmtp = ${*$me}{net_smtp_esmtp};
+    for my $option (@mail_options) {
+        my ($name, $extension, $make) = @$option;
+        my $value = delete $opt{$name};
+        next if !defined $value;
+        $params .= !defined $extension || exists $esmtp->{$extension}
+            ? $make->($me, $value)
+            : _unsupported_option("mail: $extension");
+    }
+    Carp::carp('Net::SMTP::mail: unknown option(s) '
+            . join(' ', keys %opt) . ' - ignored')
+        if %opt;
+    return $params;
+}
+
+# The parameters of RCPT, and SkipBad.
+sub _rcpt_options {
+    my ($me, $hash) = @_;
+    my %opt      = %$hash;
+    my $skip_bad = delete $opt{SkipBad};
+    my $params   = '';
+
+    if (exists ${*$me}{net_smtp_esmtp}) {
+        my $dsn    = exists ${*$me}{net_smtp_esmtp}{DSN};
+        my $notify = delete $opt{Notify};
+        $params .= !defined $notify ? ''
+            : $dsn ? ' NOTIFY=' . join ',', map { _raw(uc) } @$notify
+            :        _unsupported_option('recipient: DSN');
+        my $orcpt = delete $opt{ORcpt};
+        $params .= !defined $orcpt ? ''
+            : $dsn ? ' ORCPT=' . _raw($orcpt)
+            :        _unsupported_option('recipient: DSN');
+        Carp::carp('Net::SMTP::recipient: unknown option(s) '
+                . join(' ', keys %opt) . ' - ignored')
+            if %opt;
+    }
+    elsif (%opt) {
+        Carp::carp('Net::SMTP::recipient: ESMTP not supported by host - '
+                . 'options discarded :-(');
+    }
+    return [$params, $skip_bad];
+}
+
+# Called where a script put a function of its own in _addr's place.
+my $own_addr = \&_addr;
+
+sub _replaced_addr {
+    my @args = @_;
+    for my $function (\&Net::SMTP::XS::_addr, \&Net::SMTP::_addr) {
+        return $function->(@args) if defined &$function && $function != $own_addr;
+    }
+    return $own_addr->(@args);
+}
+
+# --- the rest ----------------------------------------------------------------
+
+sub etrn {
+    my $self = shift;
+    return defined $self->supports('ETRN', 500, ["Command unknown: 'ETRN'"])
+        && $self->_ETRN(@_);
+}
+
+sub datafh {
+    my ($me) = @_;
+    $me->_DATA or return;
+    ${*$me}{net_cmd_sending} = 0;    # open: close must end it
+    return $me->tied_fh;
+}
+
+1;

@@ -1,0 +1,80 @@
+/*
+ * keys.c - names of the glob-hash keys, and access by shared key: the hash
+ * value is computed once an interpreter.
+ */
+#include "glue.h"
+#include "context.h"
+
+static const char *const key_names[NSX_KEY_COUNT] = {
+    "net_cmd_code",        "net_cmd_resp",
+    "net_cmd_last_ch",     "net_cmd_debug",
+    "net_cmd_lines",       "net_cmd_partial",
+    "net_smtp_esmtp",      "net_smtp_exact_addr",
+    "net_smtp_chunking",   "net_smtp_hello_domain",
+    "net_smtp_bare_cr",    "net_smtp_debug_secrets",
+    "io_socket_timeout",
+};
+
+void
+nsx_keys_boot(pTHX_ SV **keys)
+{
+    int i;
+
+    for (i = 0; i < NSX_KEY_COUNT; i++)
+        keys[i] = newSVpvn_share(key_names[i], (I32)strlen(key_names[i]), 0);
+}
+
+static SV *
+fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
+{
+    dNSX_CXT;
+    SV *name = NSX_CXT->keys[key];
+    HV *hv = lvalue ? GvHVn(gv) : GvHV(gv);
+    HE *he;
+
+    if (!hv)
+        return NULL;
+    he = hv_fetch_ent(hv, name, lvalue, SvSHARED_HASH(name));
+    return he ? HeVAL(he) : NULL;
+}
+
+SV *
+nsx_fact(pTHX_ GV *gv, enum nsx_key key)
+{
+    SV *sv = fetch(aTHX_ gv, key, 0);
+
+    if (sv)
+        SvGETMAGIC(sv);
+    return sv;
+}
+
+SV *
+nsx_fact_lvalue(pTHX_ GV *gv, enum nsx_key key)
+{
+    return fetch(aTHX_ gv, key, 1);
+}
+
+int
+nsx_fact_exists(pTHX_ GV *gv, enum nsx_key key)
+{
+    return fetch(aTHX_ gv, key, 0) != NULL;
+}
+
+void
+nsx_fact_delete(pTHX_ GV *gv, enum nsx_key key)
+{
+    dNSX_CXT;
+    SV *name = NSX_CXT->keys[key];
+
+    if (GvHV(gv))
+        (void)hv_delete_ent(GvHV(gv), name, G_DISCARD, SvSHARED_HASH(name));
+}
+
+AV *
+nsx_fact_array(pTHX_ GV *gv, enum nsx_key key)
+{
+    SV *sv = nsx_fact(aTHX_ gv, key);
+
+    return sv && SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVAV ? (AV *)SvRV(sv)
+                                                           : NULL;
+}

@@ -1,0 +1,216 @@
+/*
+ * method.c - which methods of an object's class are ours, and calling those
+ * that are not.
+ *
+ * A class is resolved once and again when Perl says that its methods may have
+ * changed: the sum of the interpreter's and the class's method generation is
+ * the stamp Perl's own method cache uses.
+ */
+#include "glue.h"
+#include "context.h"
+
+static const char *const method_names[NSX_METHOD_COUNT] = {
+#define X(name) #name,
+    NSX_METHODS(X)
+#undef X
+};
+
+static CV *
+own_function(pTHX_ const char *name)
+{
+    SV *full = sv_2mortal(newSVpvf("Net::SMTP::XS::Cmd::%s", name));
+    CV *cv = get_cv(SvPV_nolen(full), 0);
+
+    if (!cv) {
+        sv_setpvf(full, "Net::SMTP::XS::%s", name);
+        cv = get_cv(SvPV_nolen(full), 0);
+    }
+    return cv;
+}
+
+static void
+remember_default(pTHX_ struct nsx_default *def, const char *name)
+{
+    CV *cv = own_function(aTHX_ name);
+
+    def->xsub = cv && CvISXSUB(cv) ? CvXSUB(cv) : NULL;
+    def->index = def->xsub ? CvXSUBANY(cv).any_i32 : 0;
+    def->cv = def->xsub ? NULL : cv;
+}
+
+void
+nsx_method_boot(pTHX)
+{
+    dNSX_CXT;
+    int m;
+
+    for (m = 0; m < NSX_METHOD_COUNT; m++)
+        remember_default(aTHX_ &NSX_CXT->defaults[m], method_names[m]);
+    NSX_CXT->defaults[NSX_M_timeout].cv = get_cv("IO::Socket::timeout", 0);
+}
+
+static int
+is_default(const struct nsx_default *def, CV *cv)
+{
+    if (!cv)
+        return 0;
+    if (def->xsub)
+        return CvISXSUB(cv) && CvXSUB(cv) == def->xsub
+            && CvXSUBANY(cv).any_i32 == def->index;
+    return cv == def->cv;
+}
+
+static void
+resolve(pTHX_ struct nsx_object *obj, HV *stash)
+{
+    dNSX_CXT;
+    int m;
+
+    for (m = 0; m < NSX_METHOD_COUNT; m++) {
+        GV *gv = gv_fetchmethod_autoload(stash, method_names[m], FALSE);
+
+        obj->overridden[m] =
+            !is_default(&NSX_CXT->defaults[m],
+                        gv && isGV_with_GP(gv) ? GvCV(gv) : NULL);
+    }
+    obj->stash = stash;
+}
+
+int
+nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
+{
+    struct nsx_object *obj = op->obj;
+    HV *stash = SvOBJECT((SV *)op->gv) ? SvSTASH((SV *)op->gv) : NULL;
+    U32 generation;
+
+    if (!stash)
+        return 0;
+    generation = PL_sub_generation + HvMROMETA(stash)->cache_gen;
+    if (obj->stash != stash || obj->generation != generation) {
+        resolve(aTHX_ obj, stash);
+        obj->generation = generation;
+    }
+    return obj->overridden[m];
+}
+
+static SV *
+pop_result(pTHX_ I32 count)
+{
+    dSP;
+    SV *ret = count > 0 ? POPs : &PL_sv_undef;
+
+    SvREFCNT_inc_simple_void_NN(ret);
+    PUTBACK;
+    return ret;
+}
+
+SV *
+nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
+{
+    dSP;
+    SV *ret;
+    I32 i;
+
+    ENTER;
+    SAVETMPS;
+    PUSHMARK(SP);
+    EXTEND(SP, argc + 1);
+    PUSHs(self);
+    for (i = 0; i < argc; i++)
+        PUSHs(argv[i]);
+    PUTBACK;
+    ret = pop_result(aTHX_ call_method(name, G_SCALAR));
+    FREETMPS;
+    LEAVE;
+    return sv_2mortal(ret);
+}
+
+SV *
+nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
+{
+    dSP;
+    CV *cv = own_function(aTHX_ name);
+    SV *ret;
+    I32 i;
+
+    ENTER;
+    SAVETMPS;
+    PUSHMARK(SP);
+    EXTEND(SP, argc);
+    for (i = 0; i < argc; i++)
+        PUSHs(argv[i]);
+    PUTBACK;
+    ret = pop_result(aTHX_ call_sv((SV *)cv, G_SCALAR));
+    FREETMPS;
+    LEAVE;
+    return sv_2mortal(ret);
+}
+
+I32
+nsx_tail_call(pTHX_ I32 ax, SV *self, const char *name, I32 argc, SV **argv)
+{
+    dSP;
+    I32 i, count;
+
+    PUSHMARK(SP);
+    EXTEND(SP, argc + 1);
+    PUSHs(self);
+    for (i = 0; i < argc; i++)
+        PUSHs(argv[i]);
+    PUTBACK;
+    count = call_method(name, GIMME_V);
+    SPAGAIN;
+    for (i = 0; i < count; i++)
+        PL_stack_base[ax + i] = SP[i - count + 1];
+    return count;
+}
+
+static void
+watch(pTHX_ const char *name)
+{
+    dNSX_CXT;
+    GV *gv = gv_fetchpv(name, 0, SVt_PVCV);
+    int i = NSX_CXT->addr[0] && NSX_CXT->addr[0] != gv ? 1 : 0;
+
+    NSX_CXT->addr[i] = gv;
+}
+
+static int
+replaced(const GV *gv, XSUBADDR_t own)
+{
+    const CV *cv = gv && isGV_with_GP(gv) ? GvCV(gv) : NULL;
+
+    return gv && !(cv && CvISXSUB(cv) && CvXSUB(cv) == own);
+}
+
+void
+nsx_addr_boot(pTHX)
+{
+    dNSX_CXT;
+    CV *cv = get_cv("Net::SMTP::XS::_addr", 0);
+
+    NSX_CXT->addr_xsub = cv ? CvXSUB(cv) : NULL;
+    NSX_CXT->addr[0] = NULL;
+    NSX_CXT->addr[1] = NULL;
+    watch(aTHX_ "Net::SMTP::XS::_addr");
+    if (NSX_CXT->in_place)
+        watch(aTHX_ "Net::SMTP::_addr");
+}
+
+void
+nsx_in_place(pTHX)
+{
+    dNSX_CXT;
+
+    NSX_CXT->in_place = 1;
+    watch(aTHX_ "Net::SMTP::_addr");
+}
+
+int
+nsx_addr_replaced(pTHX)
+{
+    dNSX_CXT;
+
+    return replaced(NSX_CXT->addr[0], NSX_CXT->addr_xsub)
+        || replaced(NSX_CXT->addr[1], NSX_CXT->addr_xsub);
+}

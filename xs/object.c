@@ -1,0 +1,255 @@
+/*
+ * object.c - the engine on its glob: attached where it is first needed,
+ * freed with the glob, told by the address of its magic table.
+ */
+#include "glue.h"
+#include "context.h"
+
+#define MY_CXT_KEY "Net::SMTP::XS::_guts"
+typedef nsx_cxt my_cxt_t;
+START_MY_CXT
+
+nsx_cxt *
+nsx_context(pTHX)
+{
+    dMY_CXT;
+
+    return &MY_CXT;
+}
+
+void
+nsx_glue_boot(pTHX)
+{
+    MY_CXT_INIT;
+
+    MY_CXT.in_place = 0;
+    nsx_keys_boot(aTHX_ MY_CXT.keys);
+    nsx_method_boot(aTHX);
+    nsx_addr_boot(aTHX);
+}
+
+/* A new thread gets scalars of its own: shared ones belong to their maker. */
+void
+nsx_glue_clone(pTHX)
+{
+#ifdef MY_CXT_CLONE
+    MY_CXT_CLONE;
+
+    nsx_keys_boot(aTHX_ MY_CXT.keys);
+    nsx_method_boot(aTHX);
+    nsx_addr_boot(aTHX);
+#endif
+}
+
+static struct nsx_object *
+object_new(pTHX)
+{
+    struct nsx_object *obj = (struct nsx_object *)nsx_alloc(sizeof *obj);
+
+    if (!obj)
+        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    nsx_channel_init(&obj->ch, -1);
+    nsx_buf_init(&obj->out, NSX_MAX_COMMAND);
+    obj->owner = PerlProc_getpid();
+    return obj;
+}
+
+static void
+object_free(struct nsx_object *obj)
+{
+    nsx_channel_free(&obj->ch);
+    nsx_buf_wipe(&obj->out);
+    nsx_free(obj->block);
+    nsx_free(obj);
+}
+
+static int
+io_fileno(pTHX_ IO *io)
+{
+    return io && IoIFP(io) ? PerlIO_fileno(IoIFP(io)) : -1;
+}
+
+/* A forked child does not own the TLS session and says nothing on it. */
+static void
+say_goodbye(pTHX_ struct nsx_object *obj, SV *sv)
+{
+    if (obj->ch.transport && obj->owner == PerlProc_getpid()
+        && isGV_with_GP(sv) && GvIO((GV *)sv)
+        && io_fileno(aTHX_ GvIOp((GV *)sv)) == obj->ch.io.fd)
+        obj->ch.transport->shutdown(obj->ch.transport_ctx, &obj->ch.io);
+}
+
+static int
+magic_free(pTHX_ SV *sv, MAGIC *mg)
+{
+    struct nsx_object *obj = (struct nsx_object *)(void *)mg->mg_ptr;
+
+    if (obj) {
+        say_goodbye(aTHX_ obj, sv);
+        object_free(obj);
+        mg->mg_ptr = NULL;
+    }
+    return 0;
+}
+
+/* In a new thread the glob is a copy with a descriptor of its own: it goes on
+ * with a copy of the unread input.  A TLS session cannot be copied. */
+static int
+magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
+{
+    const struct nsx_object *old =
+        (const struct nsx_object *)(void *)mg->mg_ptr;
+    struct nsx_object *obj = object_new(aTHX);
+
+    PERL_UNUSED_ARG(param);
+    obj->inherited = old->inherited || old->ch.transport != NULL;
+    obj->owed = old->owed;
+    if (!obj->inherited)
+        (void)nsx_channel_feed(&obj->ch, nsx_buf_data(&old->ch.in),
+                               nsx_channel_buffered(&old->ch));
+    mg->mg_ptr = (char *)obj;
+    return 0;
+}
+
+static MGVTBL object_vtbl = {
+    NULL, NULL, NULL, NULL, magic_free, NULL, magic_dup, NULL
+};
+
+GV *
+nsx_glob(pTHX_ SV *self)
+{
+    SvGETMAGIC(self);
+    if (SvROK(self)) {
+        if (SvAMAGIC(self))
+            self = amagic_deref_call(self, to_gv_amg);
+        self = SvRV(self);
+        if (!isGV_with_GP(self))
+            Perl_croak(aTHX_ "Not a GLOB reference");
+    }
+    else if (!isGV_with_GP(self)) {
+        if (!SvOK(self))
+            Perl_croak(aTHX_ "Can't use an undefined value as a symbol "
+                             "reference");
+        Perl_croak(aTHX_ "Can't use string (\"%.32s\") as a symbol ref while "
+                         "\"strict refs\" in use", SvPV_nolen(self));
+    }
+    return (GV *)self;
+}
+
+struct nsx_object *
+nsx_object_find(pTHX_ GV *gv)
+{
+    MAGIC *mg = SvTYPE((SV *)gv) >= SVt_PVMG && SvMAGIC((SV *)gv)
+        ? mg_findext((SV *)gv, PERL_MAGIC_ext, &object_vtbl)
+        : NULL;
+
+    return mg ? (struct nsx_object *)(void *)mg->mg_ptr : NULL;
+}
+
+/* A line another class began to read goes on in the engine. */
+static void
+take_over_partial(pTHX_ struct nsx_object *obj, GV *gv)
+{
+    SV *partial = nsx_fact(aTHX_ gv, NSX_K_PARTIAL);
+    STRLEN len;
+    const char *text;
+
+    if (!partial || !SvOK(partial))
+        return;
+    text = SvPV(partial, len);
+    if (len) {
+        (void)nsx_channel_feed(&obj->ch, text, len);
+        sv_setpvs(partial, "");
+    }
+}
+
+static struct nsx_object *
+attach(pTHX_ GV *gv)
+{
+    struct nsx_object *obj = object_new(aTHX);
+    MAGIC *mg = sv_magicext((SV *)gv, NULL, PERL_MAGIC_ext, &object_vtbl,
+                            (char *)obj, 0);
+
+#ifdef USE_ITHREADS
+    mg->mg_flags |= MGf_DUP;
+#else
+    PERL_UNUSED_VAR(mg);
+#endif
+    take_over_partial(aTHX_ obj, gv);
+    return obj;
+}
+
+void
+nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
+{
+    op->gv = nsx_glob(aTHX_ self);
+    op->self = SvROK(self) ? sv_mortalcopy(self)
+                           : sv_2mortal(newRV_inc((SV *)op->gv));
+    op->obj = nsx_object_find(aTHX_ op->gv);
+    if (!op->obj)
+        op->obj = attach(aTHX_ op->gv);
+}
+
+static enum nsx_handle
+handle_kind(const struct nsx_object *obj, IO *io)
+{
+    return io && !obj->ch.transport && SvRMAGICAL((SV *)io)
+            && mg_find((SV *)io, PERL_MAGIC_tiedscalar)
+        ? NSX_HANDLE_TIED
+        : NSX_HANDLE_PLAIN;
+}
+
+static int
+tied_fileno(pTHX_ struct nsx_op *op)
+{
+    SV *fd = nsx_call_function(aTHX_ "_tied_fileno", 1, &op->self);
+
+    return SvOK(fd) ? (int)SvIV(fd) : -1;
+}
+
+/* The handle is another one than at the last look: what was read from the
+ * old one must not be taken for the new one's. */
+static void
+handle_changed(pTHX_ struct nsx_op *op, int fd, enum nsx_handle kind)
+{
+    struct nsx_object *obj = op->obj;
+    int was_open = obj->ch.io.fd >= 0;
+    int in_clear = was_open && kind == NSX_HANDLE_TIED
+        && obj->handle == NSX_HANDLE_PLAIN && fd == obj->ch.io.fd
+        && nsx_channel_buffered(&obj->ch) > 0;
+
+    obj->handle = kind;
+    obj->torn = 0;
+    obj->owed = 0;
+    if (was_open) {
+        if (fd < 0)
+            nsx_fact_delete(aTHX_ op->gv, NSX_K_LINES);
+        nsx_channel_reopen(&obj->ch, fd);
+    }
+    else {
+        obj->ch.io.fd = fd;
+        nsx_io_init(&obj->ch.io, fd);
+    }
+    if (in_clear)
+        (void)nsx_channel_fail(&obj->ch, NSX_E_PLAINTEXT, "handle_changed");
+}
+
+int
+nsx_op_fd(pTHX_ struct nsx_op *op)
+{
+    IO *io = GvIO(op->gv) ? GvIOp(op->gv) : NULL;
+    enum nsx_handle kind = handle_kind(op->obj, io);
+    int fd = kind == NSX_HANDLE_TIED ? tied_fileno(aTHX_ op)
+                                     : io_fileno(aTHX_ io);
+
+    if (fd != op->obj->ch.io.fd || kind != op->obj->handle)
+        handle_changed(aTHX_ op, fd, kind);
+    return op->obj->inherited ? -1 : fd;
+}
+
+void
+nsx_op_signals(pTHX_ struct nsx_op *op)
+{
+    PERL_ASYNC_CHECK();
+    (void)nsx_op_fd(aTHX_ op);
+}

@@ -1,0 +1,242 @@
+/*
+ * smtp.c - what the SMTP methods are made of: paths, capabilities, the
+ * underscore commands.
+ */
+#include "glue.h"
+
+struct verb {
+    enum nsx_method method;
+    const char *name;
+    int wanted;      /* first digit that means success */
+    int takes_words; /* 1 when the method passes its arguments on */
+};
+
+static const struct verb verbs[] = {
+    {NSX_M__EHLO, "EHLO", NSX_DIGIT_OK, 1},
+    {NSX_M__HELO, "HELO", NSX_DIGIT_OK, 1},
+    {NSX_M__MAIL, "MAIL", NSX_DIGIT_OK, 1},
+    {NSX_M__RCPT, "RCPT", NSX_DIGIT_OK, 1},
+    {NSX_M__SEND, "SEND", NSX_DIGIT_OK, 1},
+    {NSX_M__SAML, "SAML", NSX_DIGIT_OK, 1},
+    {NSX_M__SOML, "SOML", NSX_DIGIT_OK, 1},
+    {NSX_M__VRFY, "VRFY", NSX_DIGIT_OK, 1},
+    {NSX_M__EXPN, "EXPN", NSX_DIGIT_OK, 1},
+    {NSX_M__HELP, "HELP", NSX_DIGIT_OK, 1},
+    {NSX_M__RSET, "RSET", NSX_DIGIT_OK, 0},
+    {NSX_M__NOOP, "NOOP", NSX_DIGIT_OK, 0},
+    {NSX_M__QUIT, "QUIT", NSX_DIGIT_OK, 0},
+    {NSX_M__DATA, "DATA", NSX_DIGIT_MORE, 0},
+    {NSX_M__ETRN, "ETRN", NSX_DIGIT_OK, 1},
+    {NSX_M__AUTH, "AUTH", NSX_DIGIT_OK, 1},
+    {NSX_M__STARTTLS, "STARTTLS", NSX_DIGIT_OK, 0},
+};
+
+static const struct verb *
+find_verb(enum nsx_method m)
+{
+    size_t i;
+
+    for (i = 0; i < C_ARRAY_LENGTH(verbs); i++)
+        if (verbs[i].method == m)
+            return &verbs[i];
+    return NULL;
+}
+
+SV **
+nsx_words(pTHX_ const char *verb, I32 argc, SV **argv)
+{
+    SV *store = sv_2mortal(newSV((STRLEN)(argc + 1) * sizeof(SV *)));
+    SV **words = (SV **)(void *)SvPVX(store);
+    I32 i;
+
+    words[0] = sv_2mortal(newSVpv(verb, 0));
+    for (i = 0; i < argc; i++)
+        words[i + 1] = argv[i];
+    return words;
+}
+
+int
+nsx_verb_takes_words(enum nsx_method m)
+{
+    return find_verb(m)->takes_words;
+}
+
+int
+nsx_run_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
+{
+    const struct verb *verb = find_verb(m);
+    SV **words = nsx_words(aTHX_ verb->name, argc, argv);
+
+    return nsx_exchange(aTHX_ op, argc + 1, words) == verb->wanted;
+}
+
+int
+nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
+{
+    if (nsx_overridden(aTHX_ op, m)) {
+        SV *name = sv_2mortal(newSVpvf("_%s", find_verb(m)->name));
+
+        return SvTRUE(nsx_call(aTHX_ op->self, SvPV_nolen(name), argc, argv));
+    }
+    return nsx_run_verb(aTHX_ op, m, argc, argv);
+}
+
+SV *
+nsx_addr_path(pTHX_ GV *gv, SV *addr)
+{
+    SV *exact = nsx_fact(aTHX_ gv, NSX_K_EXACT);
+    struct nsx_addr found;
+    const char *text = "";
+    STRLEN len = 0;
+    SV *path;
+
+    SvGETMAGIC(addr);
+    if (SvOK(addr))
+        text = SvPV_nomg(addr, len);
+    if (exact && SvTRUE(exact))
+        nsx_addr_exact(text, len, &found);
+    else
+        nsx_addr_extract(text, len, &found);
+    path = newSV(found.len + 3);
+    sv_setpvn(path, found.bracketed ? "" : "<", found.bracketed ? 0 : 1);
+    sv_catpvn(path, found.text, found.len);
+    if (!found.bracketed)
+        sv_catpvs(path, ">");
+    if (SvOK(addr) && SvUTF8(addr))
+        SvUTF8_on(path);
+    return sv_2mortal(path);
+}
+
+SV *
+nsx_path_argument(pTHX_ struct nsx_op *op, const char *prefix, SV *addr,
+                  SV *opts)
+{
+    SV *arg = sv_2mortal(newSVpv(prefix, 0));
+
+    if (nsx_addr_replaced(aTHX)) {
+        SV *argv[2];
+
+        argv[0] = op->self;
+        argv[1] = addr;
+        sv_catsv(arg, nsx_call_function(aTHX_ "_replaced_addr", 2, argv));
+    }
+    else {
+        sv_catsv(arg, nsx_addr_path(aTHX_ op->gv, addr));
+    }
+    if (opts)
+        sv_catsv(arg, opts);
+    return arg;
+}
+
+static SV *
+upper(pTHX_ const char *text, size_t len)
+{
+    SV *sv = sv_2mortal(newSVpvn(text, len));
+    char *p = SvPVX(sv);
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        p[i] = (char)toUPPER(p[i]);
+    return sv;
+}
+
+SV *
+nsx_upper(pTHX_ SV *keyword)
+{
+    STRLEN len;
+    const char *text = SvPV(keyword, len);
+
+    return upper(aTHX_ text, len);
+}
+
+/* AUTH may come twice, as "AUTH ..." and the older "AUTH=...": one list. */
+static void
+add_words(pTHX_ SV *list, const char *words, size_t len)
+{
+    const char *end = words + len;
+
+    while (words < end) {
+        const char *start = words;
+        STRLEN have;
+        const char *known = SvPV(list, have);
+
+        while (words < end && *words != ' ' && *words != '\t')
+            words++;
+        if (words > start
+            && !nsx_ehlo_has_word(known, have, start,
+                                  (size_t)(words - start)))
+            sv_catpvf(list, "%s%.*s", have ? " " : "", (int)(words - start),
+                      start);
+        while (words < end && (*words == ' ' || *words == '\t'))
+            words++;
+    }
+}
+
+static void
+add_capability(pTHX_ HV *esmtp, SV *line)
+{
+    struct nsx_capability cap;
+    STRLEN len;
+    const char *text = SvPV(line, len);
+    SV *keyword, *value;
+
+    if (!nsx_ehlo_line(text, len, &cap))
+        return;
+    keyword = upper(aTHX_ cap.keyword, cap.keyword_len);
+    if (strEQ(SvPVX(keyword), "AUTH")
+        && hv_exists_ent(esmtp, keyword, 0)) {
+        value = HeVAL(hv_fetch_ent(esmtp, keyword, 0, 0));
+        add_words(aTHX_ value, cap.params, cap.params_len);
+        return;
+    }
+    value = newSVpvn(cap.params, cap.params_len);
+    if (!hv_store_ent(esmtp, keyword, value, 0))
+        SvREFCNT_dec(value);
+}
+
+void
+nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines)
+{
+    HV *esmtp = newHV();
+    I32 i;
+
+    sv_setsv_mg(nsx_fact_lvalue(aTHX_ op->gv, NSX_K_ESMTP),
+                sv_2mortal(newRV_noinc((SV *)esmtp)));
+    /* The first line is the greeting, whatever it looks like. */
+    for (i = 1; i < count; i++)
+        add_capability(aTHX_ esmtp, lines[i]);
+}
+
+/* Where the words after "AUTH MECHANISM " begin in a command, or NULL. */
+static const char *
+auth_secret(const char *text, const char *end)
+{
+    static const char verb[] = "AUTH ";
+    const char *p = text + sizeof verb - 1;
+
+    if ((size_t)(end - text) <= sizeof verb - 1
+        || foldEQ(text, verb, sizeof verb - 1) == 0)
+        return NULL;
+    while (p < end && *p != ' ')
+        p++;
+    return p + 1 < end ? p + 1 : NULL;
+}
+
+SV *
+nsx_redacted(pTHX_ struct nsx_op *op, SV *text)
+{
+    SV *shown = nsx_fact(aTHX_ op->gv, NSX_K_DEBUG_SECRETS);
+    STRLEN len;
+    const char *begin = SvPV(text, len);
+    const char *end = begin + len - 2; /* CRLF */
+    const char *secret = op->obj->secret ? begin : auth_secret(begin, end);
+
+    if (op->obj->secret && auth_secret(begin, end))
+        secret = auth_secret(begin, end);
+    else if (op->obj->secret && foldEQ(begin, "AUTH ", 5))
+        return text;
+    if (!secret || (shown && SvTRUE(shown)))
+        return text;
+    return sv_2mortal(newSVpvf("%.*s<redacted>\r\n", (int)(secret - begin),
+                               begin));
+}
