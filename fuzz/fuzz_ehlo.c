@@ -1,0 +1,94 @@
+/*
+ * fuzz_ehlo.c - capability lines against a slow reading of the rule: the
+ * leftmost, longest run of keyword octets that ends at a word boundary.
+ *
+ * Input: one octet of length, a word of that length, then the line or list.
+ */
+#include "fuzz.h"
+#include "nsx_ehlo.h"
+
+#include <ctype.h>
+
+static int is_word(const char *line, size_t len, size_t i)
+{
+    unsigned char c = i < len ? (unsigned char)line[i] : ' ';
+
+    return c < 128 && (isalnum(c) || c == '_');
+}
+
+static size_t run_at(const char *line, size_t len, size_t at)
+{
+    size_t end = at;
+
+    while (end < len && (is_word(line, len, end) || line[end] == '-'))
+        end++;
+    /* Back to where a word octet meets another kind. */
+    while (end > at && is_word(line, len, end - 1) == is_word(line, len, end))
+        end--;
+    return end - at;
+}
+
+static void check_line(const char *line, size_t len)
+{
+    struct nsx_capability c;
+    int found = nsx_ehlo_line(line, len, &c);
+    size_t at = 0, run = 0, i;
+
+    while (at < len && (run = run_at(line, len, at)) == 0)
+        at++;
+    CHECK(found == (at < len));
+    if (!found)
+        return;
+    CHECK(c.keyword == line + at && c.keyword_len == run);
+    CHECK(inside(c.params, c.params_len, line, len));
+    for (i = at + run; line + i < c.params; i++)
+        CHECK(strchr("= \t", line[i]) != NULL && line[i] != '\0');
+    CHECK(i == len || strchr("= \t", line[i]) == NULL || line[i] == '\0');
+    CHECK(memchr(c.params, '\n', c.params_len) == NULL);
+    i += c.params_len;
+    CHECK(i == len || line[i] == '\n');
+}
+
+static int same(const char *a, const char *b, size_t n)
+{
+    for (; n > 0; n--, a++, b++) {
+        int x = (unsigned char)*a, y = (unsigned char)*b;
+
+        if (x != y && (x > 127 || y > 127 || tolower(x) != tolower(y)))
+            return 0;
+    }
+    return 1;
+}
+
+static int blank(const char *list, size_t len, size_t i)
+{
+    return i >= len || list[i] == ' ' || list[i] == '\t';
+}
+
+static void check_word(const char *list, size_t len, const char *word,
+                       size_t n)
+{
+    size_t at;
+    int want = 0;
+
+    for (at = 0; n > 0 && at + n <= len; at++)
+        want |= (at == 0 || blank(list, len, at - 1))
+            && blank(list, len, at + n) && same(list + at, word, n)
+            && memchr(word, ' ', n) == NULL && memchr(word, '\t', n) == NULL;
+    CHECK(nsx_ehlo_has_word(list, len, word, n) == want);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *in = (const char *)data + 1;
+    size_t n;
+
+    if (size < 1)
+        return 0;
+    n = data[0];
+    if (n > --size)
+        n = size;
+    check_line(in + n, size - n);
+    check_word(in + n, size - n, in, n);
+    return 0;
+}
