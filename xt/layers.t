@@ -1,0 +1,115 @@
+#!perl
+# The layers: csrc/ knows no Perl, only its TLS and digest files know OpenSSL,
+# only nsx_io.c makes system calls on sockets, and only one file of the glue
+# knows the names of the keys in the object's hash.
+use strict;
+use warnings;
+
+use Config;
+use File::Basename qw(basename dirname);
+use File::Spec;
+use File::Temp qw(tempdir);
+use Test::More;
+
+my $root = File::Spec->rel2abs(dirname(dirname(__FILE__)));
+my @core = sort glob "$root/csrc/*.[ch]";
+my @glue = sort glob "$root/xs/*.[ch]";
+
+my $perl_header  = qr{ (?: perl | EXTERN | XSUB | ppport ) \.h \b }x;
+my $openssl_file = qr{ \A nsx_ (?: tls | digest ) }x;
+my $socket_call  = qr{ \A (?:
+    recv | recvfrom | recvmsg | send | sendto | sendmsg | read | readv |
+    write | writev | poll | ppoll | select | pselect | connect | accept |
+    bind | listen | socket | shutdown | setsockopt | getsockopt
+) \z }x;
+my $hash_key = qr{ " net_ (?: cmd | smtp ) _ \w+ " }x;
+
+sub slurp {
+    my ($path) = @_;
+    open my $in, '<', $path or die "$path: $!";
+    local $/;
+    return scalar <$in>;
+}
+
+sub without_comments {
+    my ($text) = @_;
+    $text =~ s{/\*.*?\*/}{ }gs;
+    return $text;
+}
+
+sub included {
+    my ($path) = @_;
+    return without_comments(slurp($path)) =~ /^\s*\#\s*include\s*[<"]([^>"]+)/mg;
+}
+
+# Names of the functions an object file wants from elsewhere, as the source
+# spells them: macOS puts a _ before, glibc's fortified calls are __x_chk.
+sub wanted_by {
+    my ($object) = @_;
+    my %wanted;
+    for my $line (qx{nm -u "$object"}) {
+        my ($name) = $line =~ /(\w+)(?:@\S*)?\s*\z/ or next;
+        $name =~ s/\A_// if $^O eq 'darwin';
+        $name =~ s/\A__(\w+)_chk\z/$1/;
+        $wanted{$name} = 1;
+    }
+    return sort keys %wanted;
+}
+
+ok(@core > 20, 'the core is where it is looked for');
+
+subtest 'csrc/ includes no Perl header' => sub {
+    for my $file (@core) {
+        my @bad = grep { /$perl_header/ } included($file);
+        is("@bad", '', basename $file);
+    }
+};
+
+subtest 'OpenSSL headers only in the TLS and digest files' => sub {
+    my $users = 0;
+    for my $file (@core) {
+        my @headers = grep { m{\Aopenssl/} } included($file);
+        if (basename($file) =~ $openssl_file) {
+            $users += @headers > 0;
+            next;
+        }
+        is("@headers", '', basename $file);
+    }
+    ok($users, 'and there they are');
+};
+
+subtest 'system calls on sockets only in nsx_io.c' => sub {
+    my $cc = $ENV{CC} || $Config{cc};
+    plan skip_all => "no $cc" if system("$cc --version >/dev/null 2>&1");
+    plan skip_all => 'no nm'  if system('nm --version >/dev/null 2>&1');
+    my $dir   = tempdir(CLEANUP => 1);
+    my $flags = qx{pkg-config --cflags openssl 2>/dev/null};
+    chomp $flags;
+    my %made;
+    for my $source (grep { /\.c\z/ } @core) {
+        my $name   = basename $source;
+        my $object = "$dir/$name.o";
+        if (system "$cc -std=c99 -O1 $flags -c -o '$object' '$source' 2>'$dir/log'") {
+            fail("$name compiles");
+            diag(slurp("$dir/log"));
+            next;
+        }
+        $made{$name} = [grep { /$socket_call/ } wanted_by($object)];
+        is("@{$made{$name}}", '', $name) unless $name eq 'nsx_io.c';
+    }
+    my %io = map { $_ => 1 } @{$made{'nsx_io.c'} || []};
+    ok($io{recv} && $io{send} && $io{poll}, 'nsx_io.c does make them');
+};
+
+subtest 'names of hash keys in one file of the glue' => sub {
+    plan skip_all => 'no glue yet' unless @glue;
+    my %in;
+    for my $file (@glue) {
+        my @keys = without_comments(slurp($file)) =~ /($hash_key)/g;
+        $in{basename $file} = \@keys if @keys;
+    }
+    is(join(' ', sort keys %in) =~ /\Akeys\.[ch]\z/ ? 'keys' : join(' ', sort keys %in),
+        'keys', 'only xs/keys.c or xs/keys.h');
+};
+
+done_testing();
