@@ -87,7 +87,8 @@ void nsx_tls_answer(struct nsx_tls *tls, int ok);
  * without one, NSX_E_TLS, NSX_E_IO.  send: at most one record a call; after
  * WANT_* the same octets must be offered again (at any address, more may
  * follow).  Either may want the other direction (key update, renegotiation).
- * more = 1 lets the kernel hold the record back until more comes. */
+ * more = 1 lets the kernel hold the record back until more comes.  After a
+ * send that failed with NSX_E_IO, recv still gives what the peer had sent. */
 nsx_status nsx_tls_recv(struct nsx_tls *tls, struct nsx_io *io, void *buf,
                         size_t n, size_t *done, struct nsx_error *e);
 nsx_status nsx_tls_send(struct nsx_tls *tls, struct nsx_io *io,

@@ -1,0 +1,97 @@
+/*
+ * nsx_tls_bio.c - OpenSSL's view of the descriptor: every octet goes through
+ * nsx_io, so nothing blocks and nothing raises SIGPIPE.
+ */
+#include "nsx_tls_priv.h"
+
+#include <openssl/crypto.h>
+
+static BIO_METHOD *method; /* made once, lives as long as the process */
+static CRYPTO_ONCE method_once = CRYPTO_ONCE_STATIC_INIT;
+
+/* What nsx_io answered, in BIO's terms. */
+static int answer(BIO *bio, nsx_status st, size_t done, struct nsx_error *err)
+{
+    struct nsx_tls *tls = BIO_get_data(bio);
+
+    switch (st) {
+    case NSX_OK:
+        return (int)done;
+    case NSX_WANT_READ:
+        BIO_set_retry_read(bio);
+        return -1;
+    case NSX_WANT_WRITE:
+        BIO_set_retry_write(bio);
+        return -1;
+    default:
+        if (err->code == NSX_E_EOF) {
+            tls->eof = 1;
+            return 0;
+        }
+        tls->io_error = *err;
+        return -1;
+    }
+}
+
+static int bio_read(BIO *bio, char *buf, int n)
+{
+    struct nsx_tls *tls = BIO_get_data(bio);
+    struct nsx_error err;
+    size_t done = 0;
+    nsx_status st;
+
+    BIO_clear_retry_flags(bio);
+    if (!tls->io || n <= 0)
+        return -1;
+    nsx_error_reset(&err);
+    st = nsx_io_recv(tls->io, buf, (size_t)n, &done, &err);
+    return answer(bio, st, done, &err);
+}
+
+static int bio_write(BIO *bio, const char *buf, int n)
+{
+    struct nsx_tls *tls = BIO_get_data(bio);
+    struct nsx_error err;
+    size_t done = 0;
+    nsx_status st;
+
+    BIO_clear_retry_flags(bio);
+    if (!tls->io || n <= 0)
+        return -1;
+    nsx_error_reset(&err);
+    st = nsx_io_send(tls->io, buf, (size_t)n, tls->more, &done, &err);
+    return answer(bio, st, done, &err);
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    (void)bio;
+    (void)num;
+    (void)ptr;
+    return cmd == BIO_CTRL_FLUSH; /* nothing is buffered here */
+}
+
+static void make_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "nsx_io");
+
+    if (m && BIO_meth_set_read(m, bio_read) && BIO_meth_set_write(m, bio_write)
+        && BIO_meth_set_ctrl(m, bio_ctrl))
+        method = m;
+    else
+        BIO_meth_free(m);
+}
+
+BIO *nsx_tls_bio_new(struct nsx_tls *tls)
+{
+    BIO *bio;
+
+    if (!CRYPTO_THREAD_run_once(&method_once, make_method) || !method)
+        return NULL;
+    bio = BIO_new(method);
+    if (!bio)
+        return NULL;
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    return bio;
+}
