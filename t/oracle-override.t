@@ -343,9 +343,9 @@ oracle(
         $t->scalar($s, 'response');
         $t->list($s, 'message');
     }, replies => [ '250 first', '251 second' ]),
-    calling('the context each is called in', 'our @c; sub _w { push @c, $_[0] . "=" . (defined $_[1] ? $_[1] ? "list" : "scalar" : "void") }' . join '', map {
+    calling('the context each is called in', 'our @c; sub _w { push @c, $_[0] . "=" . (defined $_[1] ? $_[1] ? "list" : "scalar" : "void") }' . join('', map {
         "sub $_ { my \$s = shift; _w('$_', wantarray); \$s->SUPER::$_(\@_) }"
-    } qw(command response getline parse_response _MAIL _RCPT _DATA datasend dataend message set_status close _QUIT), sub {
+    } qw(command response getline parse_response _MAIL _RCPT _DATA datasend dataend message set_status close _QUIT)), sub {
         my ($t, $s) = @_;
         splice @Changes::Some::c;
         for my $call ([ mail => 'a@test' ], [ to => 'b@test' ], [ data => 'x' ], [ help => ], [ expand => 'x' ], ['quit']) {
@@ -354,9 +354,9 @@ oracle(
             $t->note($method => splice @Changes::Some::c);
         }
     }),
-    calling('the arguments each is called with', 'our @c; ' . join '', map {
+    calling('the arguments each is called with', 'our @c; ' . join('', map {
         "sub $_ { my \$s = shift; push \@c, '$_', map { defined \$_ ? \$_ : 'undef' } \@_; \$s->SUPER::$_(\@_) }"
-    } qw(command response getline parse_response _MAIL _RCPT _DATA _BDAT datasend rawdatasend dataend set_status _EHLO _HELP), sub {
+    } qw(command response getline parse_response _MAIL _RCPT _DATA _BDAT datasend rawdatasend dataend set_status _EHLO _HELP)), sub {
         my ($t, $s) = @_;
         splice @Changes::Some::c;
         for my $call ([ mail => 'a@test', Size => 5 ], [ to => ' b@test', { Notify => ['never'] } ], [ data => 'x', "y\n" ],

@@ -310,6 +310,8 @@ sub _judge {
         for my $result ([ stock => $stock ], [ ours => $ours ]) {
             push @wrong, "$result->[0]: $result->[1]{error}" if $result->[1]{error};
         }
+        push @wrong, "the scenario died: $_->[1]"
+            for grep { $_->[0] eq 'scenario died' } @{ $stock->{seen} || [] };
         @wrong = map { _differences($_, $stock->{$_}, $ours->{$_}) } @parts unless @wrong;
     }
     my $ok = ok !@wrong, $name;
