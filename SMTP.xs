@@ -111,6 +111,7 @@ sends_whole(pTHX_ struct nsx_op *op)
         && !nsx_overridden(aTHX_ op, NSX_M_dataend)
         && !nsx_overridden(aTHX_ op, NSX_M__is_closed)
         && !nsx_overridden(aTHX_ op, NSX_M__syswrite_with_timeout)
+        && !nsx_overridden(aTHX_ op, NSX_M_debug)
         && !nsx_debug_level(aTHX_ op);
 }
 
@@ -250,6 +251,22 @@ say_hello(pTHX_ struct nsx_op *op, SV *domain)
     return message_lines(aTHX_ op);
 }
 
+/* Whole lines that were received and not taken yet. */
+static size_t
+lines_waiting(pTHX_ GV *gv)
+{
+    const struct nsx_object *obj = nsx_object_find(aTHX_ gv);
+    const unsigned char *data;
+    size_t i, count = 0;
+
+    if (!obj)
+        return 0;
+    data = nsx_buf_data(&obj->ch.in);
+    for (i = 0; i < nsx_channel_buffered(&obj->ch); i++)
+        count += data[i] == '\012';
+    return count;
+}
+
 MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS::Cmd
 
 PROTOTYPES: DISABLE
@@ -312,17 +329,6 @@ status(self, ...)
     if (items != 1)
         usage(aTHX_ "status()");
     RETURN_SV(status_digit(aTHX_ nsx_glob(aTHX_ self)));
-
-void
-ok(self, ...)
-    SV *self
-  PREINIT:
-    IV code;
-  PPCODE:
-    if (items != 1)
-        usage(aTHX_ "ok()");
-    code = SvIV(nsx_call(aTHX_ self, "code", 0, NULL));
-    RETURN_SV(boolSV(code > 0 && code < 400));
 
 void
 set_status(self, ...)
@@ -409,7 +415,7 @@ ungetline(self, ...)
     }
     av_unshift(lines, 1);
     (void)av_store(lines, 0, items > 1 ? newSVsv(ST(1)) : newSV(0));
-    XSRETURN_IV(av_len(lines) + 1);
+    XSRETURN_IV(av_len(lines) + 1 + (IV)lines_waiting(aTHX_ gv));
 
 void
 parse_response(self, ...)
@@ -503,8 +509,8 @@ _set_status_closed(self, ...)
   PPCODE:
     err = items > 1 ? ST(1) : &PL_sv_undef;
     nsx_op_enter(aTHX_ &op, self);
-    nsx_set_closed(aTHX_ &op, err, NULL);
-    XSRETURN_EMPTY;
+    nsx_set_closed(aTHX_ &op, err, "_set_status_closed");
+    RETURN_SV(sv_2mortal(newSViv(nsx_debug_level(aTHX_ &op) != 0)));
 
 void
 _set_status_timeout(self, ...)
@@ -514,8 +520,8 @@ _set_status_timeout(self, ...)
   PPCODE:
     PERL_UNUSED_VAR(items);
     nsx_op_enter(aTHX_ &op, self);
-    nsx_set_timeout(aTHX_ &op, NULL);
-    XSRETURN_EMPTY;
+    nsx_set_timeout(aTHX_ &op, "_set_status_timeout");
+    RETURN_SV(sv_2mortal(newSViv(nsx_debug_level(aTHX_ &op) != 0)));
 
 void
 _syswrite_with_timeout(self, ...)
@@ -640,8 +646,8 @@ supports(self, ...)
         RETURN_SV(sv_mortalcopy(HeVAL(he)));
     }
     if (items > 2)
-        (void)nsx_call(aTHX_ op.self, "set_status", items - 2,
-                       arguments(aTHX_ ax, items, 2, 0));
+        nsx_tell(aTHX_ op.self, "set_status", items - 2,
+                 arguments(aTHX_ ax, items, 2, 0));
     if (GIMME_V == G_LIST)
         XSRETURN_EMPTY;
     XSRETURN_UNDEF;
@@ -652,7 +658,7 @@ mail(self, ...)
   PREINIT:
     struct nsx_op op;
     SV *addr, *opts = NULL, *arg, **args;
-    int ok;
+    I32 count;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
     addr = items > 1 ? sv_mortalcopy(ST(1)) : &PL_sv_undef;
@@ -663,10 +669,10 @@ mail(self, ...)
         opts = nsx_call_function(aTHX_ "_mail_options", items - 1, args);
     }
     arg = nsx_path_argument(aTHX_ &op, "FROM:", addr, opts);
-    ok = nsx_verb(aTHX_ &op, NSX_M__MAIL, 1, &arg);
-    if (!ok)
+    count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__MAIL, 1, &arg);
+    if (count == 0 || !SvTRUE(ST(count - 1)))
         nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
-    RETURN_SV(boolSV(ok));
+    XSRETURN(count);
 
 void
 send(self, ...)
@@ -678,11 +684,13 @@ send(self, ...)
   PREINIT:
     struct nsx_op op;
     SV *arg;
+    I32 count;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
     arg = nsx_path_argument(aTHX_ &op, "FROM:",
                             items > 1 ? ST(1) : &PL_sv_undef, NULL);
-    RETURN_SV(boolSV(nsx_verb(aTHX_ &op, (enum nsx_method)ix, 1, &arg)));
+    count = nsx_tail_verb(aTHX_ ax, &op, (enum nsx_method)ix, 1, &arg);
+    XSRETURN(count);
 
 void
 recipient(self, ...)
@@ -713,7 +721,7 @@ recipient(self, ...)
     if (!skip_bad)
         XSRETURN_IV(1);
     if (GIMME_V != G_LIST)
-        XSRETURN_IV(good);
+        RETURN_SV(good ? sv_2mortal(newSViv(good)) : NSX_SV_ZERO);
     for (i = 0; i < good; i++)
         ST(i) = sv_mortalcopy(args[i]);
     XSRETURN(good);
@@ -785,11 +793,13 @@ reset(self, ...)
     SV *self
   PREINIT:
     struct nsx_op op;
+    I32 count;
   PPCODE:
     PERL_UNUSED_VAR(items);
     nsx_op_enter(aTHX_ &op, self);
     nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
-    RETURN_SV(boolSV(nsx_verb(aTHX_ &op, NSX_M__RSET, 0, NULL)));
+    count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__RSET, 0, NULL);
+    XSRETURN(count);
 
 void
 expand(self, ...)
@@ -813,10 +823,12 @@ verify(self, ...)
     SV *self
   PREINIT:
     struct nsx_op op;
+    I32 count;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    RETURN_SV(boolSV(nsx_verb(aTHX_ &op, NSX_M__VRFY, items - 1,
-                            arguments(aTHX_ ax, items, 1, 1))));
+    count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__VRFY, items - 1,
+                          arguments(aTHX_ ax, items, 1, 1));
+    XSRETURN(count);
 
 void
 help(self, ...)
@@ -839,7 +851,10 @@ quit(self, ...)
   PPCODE:
     PERL_UNUSED_VAR(items);
     nsx_op_enter(aTHX_ &op, self);
-    (void)nsx_verb(aTHX_ &op, NSX_M__QUIT, 0, NULL);
+    if (nsx_overridden(aTHX_ &op, NSX_M__QUIT))
+        nsx_tell(aTHX_ op.self, "_QUIT", 0, NULL);
+    else
+        (void)nsx_run_verb(aTHX_ &op, NSX_M__QUIT, 0, NULL);
     count = nsx_tail_call(aTHX_ ax, op.self, "close", 0, NULL);
     XSRETURN(count);
 

@@ -34,7 +34,7 @@ nsx_debug_print(pTHX_ struct nsx_op *op, int out, SV *text)
 
     argv[0] = sv_2mortal(newSViv(out));
     argv[1] = text;
-    (void)nsx_call(aTHX_ op->self, "debug_print", 2, argv);
+    nsx_tell(aTHX_ op->self, "debug_print", 2, argv);
 }
 
 SV *
@@ -74,7 +74,7 @@ nsx_set_status(pTHX_ struct nsx_op *op, SV *code, SV *resp)
 
         argv[0] = code;
         argv[1] = resp;
-        (void)nsx_call(aTHX_ op->self, "set_status", 2, argv);
+        nsx_tell(aTHX_ op->self, "set_status", 2, argv);
     }
     else {
         nsx_store_status(aTHX_ op->gv, code, resp);
@@ -110,7 +110,7 @@ nsx_closed(pTHX_ struct nsx_op *op, int err, const char *caller)
     SV *why = sv_2mortal(newSVpv(err ? Strerror(err) : "", 0));
 
     if (nsx_overridden(aTHX_ op, NSX_M__set_status_closed))
-        (void)nsx_call(aTHX_ op->self, "_set_status_closed", 1, &why);
+        nsx_tell(aTHX_ op->self, "_set_status_closed", 1, &why);
     else
         nsx_set_closed(aTHX_ op, why, caller);
 }
@@ -128,9 +128,9 @@ nsx_set_timeout(pTHX_ struct nsx_op *op, const char *caller)
 void
 nsx_timed_out(pTHX_ struct nsx_op *op, const char *caller)
 {
-    (void)nsx_call(aTHX_ op->self, "close", 0, NULL);
+    nsx_tell(aTHX_ op->self, "close", 0, NULL);
     if (nsx_overridden(aTHX_ op, NSX_M__set_status_timeout))
-        (void)nsx_call(aTHX_ op->self, "_set_status_timeout", 0, NULL);
+        nsx_tell(aTHX_ op->self, "_set_status_timeout", 0, NULL);
     else
         nsx_set_timeout(aTHX_ op, caller);
 }
@@ -145,7 +145,7 @@ nsx_failed(pTHX_ struct nsx_op *op, const char *caller)
         nsx_timed_out(aTHX_ op, caller);
         return;
     }
-    (void)nsx_call(aTHX_ op->self, "close", 0, NULL);
+    nsx_tell(aTHX_ op->self, "close", 0, NULL);
     if (e.code == NSX_E_EOF || e.code == NSX_E_IO || e.code == NSX_E_NONE) {
         errno = e.sys_errno;
         nsx_closed(aTHX_ op, e.sys_errno, caller);
@@ -188,7 +188,9 @@ nsx_timeout(pTHX_ struct nsx_op *op)
         ? nsx_call(aTHX_ op->self, "timeout", 0, NULL)
         : nsx_fact(aTHX_ op->gv, NSX_K_IO_TIMEOUT);
 
-    return timeout && SvTRUE(timeout) ? (double)SvNV(timeout) : 0.0;
+    if (!timeout || !SvTRUE(timeout))
+        return 0.0;
+    return SvIOK(timeout) ? (double)SvIV(timeout) : (double)SvNV(timeout);
 }
 
 int
@@ -303,12 +305,17 @@ nsx_getline(pTHX_ struct nsx_op *op)
     sv = pushed_back(aTHX_ op);
     if (sv)
         return sv;
-    if (nsx_is_closed(aTHX_ op))
-        return NULL;
-    deadline = nsx_deadline_after(nsx_timeout(aTHX_ op));
-    while ((got = nsx_channel_line(&op->obj->ch, &line)) == NSX_WANT_READ)
-        if (!read_more(aTHX_ op, deadline))
+    got = nsx_channel_line(&op->obj->ch, &line);
+    if (got != NSX_OK) {
+        if (nsx_is_closed(aTHX_ op))
             return NULL;
+        deadline = nsx_deadline_after(nsx_timeout(aTHX_ op));
+        while (got == NSX_WANT_READ) {
+            if (!read_more(aTHX_ op, deadline))
+                return NULL;
+            got = nsx_channel_line(&op->obj->ch, &line);
+        }
+    }
     if (got == NSX_ERROR) {
         nsx_failed(aTHX_ op, "getline");
         return NULL;
@@ -382,7 +389,7 @@ not_a_reply(pTHX_ struct nsx_op *op, SV *line)
         argv[1] = line;
         (void)nsx_call_function(aTHX_ "_parse_error", 2, argv);
     }
-    (void)nsx_call(aTHX_ op->self, "ungetline", 1, &line);
+    nsx_tell(aTHX_ op->self, "ungetline", 1, &line);
     sv_setsv(ERRSV, line);
 }
 
@@ -471,10 +478,9 @@ reply_direct(pTHX_ struct nsx_op *op)
             if (!more)
                 return digit;
         }
-        else if (ch->error.code == NSX_E_REPLY_SYNTAX) {
+        else if (ch->error.code == NSX_E_NONE) { /* not a reply's line */
             SV *sv = sv_2mortal(line_sv(aTHX_ line.text, line.text_len));
 
-            nsx_error_reset(&ch->error);
             nsx_channel_take(ch, used);
             not_a_reply(aTHX_ op, sv);
             return NSX_DIGIT_NONE;
@@ -494,14 +500,27 @@ can_read_direct(pTHX_ struct nsx_op *op)
     if (nsx_overridden(aTHX_ op, NSX_M_getline)
         || nsx_overridden(aTHX_ op, NSX_M_parse_response)
         || nsx_overridden(aTHX_ op, NSX_M__is_closed)
+        || nsx_overridden(aTHX_ op, NSX_M_debug)
         || nsx_debug_level(aTHX_ op))
         return 0;
     lines = nsx_fact_array(aTHX_ op->gv, NSX_K_LINES);
     return !lines || av_len(lines) < 0;
 }
 
-/* owed stays 1 when a signal handler dies out of the wait: the reply is then
- * still to come, and the next command lets it pass first. */
+/* Runs when nsx_response is left.  A die on the way (from a signal handler,
+ * say) leaves the reply still to come: the next command lets it pass first. */
+static void
+response_left(pTHX_ void *arg)
+{
+    struct nsx_object *obj = (struct nsx_object *)arg;
+
+    PERL_UNUSED_CONTEXT;
+    if (obj->answered)
+        obj->answered = 0;
+    else
+        obj->owed = 1;
+}
+
 int
 nsx_response(pTHX_ struct nsx_op *op)
 {
@@ -509,17 +528,17 @@ nsx_response(pTHX_ struct nsx_op *op)
 
     nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op), &PL_sv_undef);
     (void)nsx_op_fd(aTHX_ op);
-    if (can_read_direct(aTHX_ op)) {
-        if (nsx_check_closed(aTHX_ op))
-            return NSX_DIGIT_NONE;
-        op->obj->owed = 1;
-        digit = reply_direct(aTHX_ op);
-    }
-    else {
-        op->obj->owed = op->obj->ch.io.fd >= 0;
+    ENTER;
+    SAVEDESTRUCTOR_X(response_left, op->obj);
+    if (!can_read_direct(aTHX_ op))
         digit = reply_by_methods(aTHX_ op);
-    }
+    else if (nsx_check_closed(aTHX_ op))
+        digit = NSX_DIGIT_NONE;
+    else
+        digit = reply_direct(aTHX_ op);
     op->obj->owed = 0;
+    op->obj->answered = 1;
+    LEAVE;
     return digit;
 }
 
@@ -572,9 +591,7 @@ settle_words(pTHX_ I32 argc, SV **argv)
         if (SvGMAGICAL(sv) || SvROK(sv) || SvUTF8(sv))
             sv = sv_mortalcopy(sv);
         if (!SvOK(sv)) {
-            SV *op = sv_2mortal(newSVpvs("join or string"));
-
-            (void)nsx_call_function(aTHX_ "_uninitialized", 1, &op);
+            (void)nsx_call_function(aTHX_ "_undefined_word", 0, NULL);
             sv = sv_2mortal(newSVpvs(""));
         }
         else if (SvROK(sv)) {
@@ -607,6 +624,16 @@ shown_command(pTHX_ struct nsx_op *op)
         newSVpvn((const char *)nsx_buf_data(out), out->len));
 }
 
+/* A command in the data phase ends the message first, as in Net::Cmd. */
+static void
+finish_message(pTHX_ struct nsx_op *op)
+{
+    if (nsx_overridden(aTHX_ op, NSX_M_dataend))
+        nsx_tell(aTHX_ op->self, "dataend", 0, NULL);
+    else
+        (void)nsx_dataend(aTHX_ op);
+}
+
 int
 nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
 {
@@ -616,7 +643,7 @@ nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
         return 0;
     settle_words(aTHX_ argc, argv);
     if (nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
-        (void)nsx_call_dataend(aTHX_ op);
+        finish_message(aTHX_ op);
     if (argc == 0)
         return 1;
     if (obj->owed && !pass_owed_reply(aTHX_ op))

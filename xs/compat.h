@@ -16,8 +16,11 @@
 #  define G_LIST G_ARRAY
 #endif
 
-#ifndef PERL_UNUSED_RESULT
-#  define PERL_UNUSED_RESULT(v) ((void)(v))
+/* What an empty array is in scalar context. */
+#ifdef PL_sv_zero
+#  define NSX_SV_ZERO (&PL_sv_zero)
+#else
+#  define NSX_SV_ZERO sv_2mortal(newSViv(0))
 #endif
 
 #endif

@@ -102,7 +102,8 @@ struct nsx_object {
     Pid_t owner;            /* the process that may say goodbye on it */
     int inherited;          /* 1 in a thread that cloned a TLS object */
     int torn;               /* 1 while a unit is partly written */
-    int owed;               /* 1 while a reply is being waited for */
+    int answered;           /* 1 as a reply's wait ends without a die */
+    int owed;               /* 1 when a die left a reply unread */
     int secret;             /* 1 while command lines carry credentials */
     HV *stash;              /* class the table below was made for */
     U32 generation;         /* and its state then */
@@ -149,6 +150,9 @@ int nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m);
 /* Calls a method in scalar context, by name, with up to a few arguments.
  * The result is a mortal, never NULL. */
 SV *nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv);
+
+/* The same in void context. */
+void nsx_tell(pTHX_ SV *self, const char *name, I32 argc, SV **argv);
 
 /* Calls our own Perl function Net::SMTP::XS::Cmd::NAME in scalar context. */
 SV *nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv);
@@ -253,9 +257,8 @@ int nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body);
 /* 1, with the status set, when BareCR => 'refuse' forbids the body. */
 int nsx_body_refused(pTHX_ struct nsx_op *op, struct nsx_body *body);
 
-/* dataend's work: a mortal; and the truth of the method of that name. */
+/* dataend's work: a mortal. */
 SV *nsx_dataend(pTHX_ struct nsx_op *op);
-int nsx_call_dataend(pTHX_ struct nsx_op *op);
 
 /* datasend and dataend in as few writes as possible: nsx_dataend's answer,
  * or -1 when the body could not be sent. */
@@ -284,7 +287,10 @@ int nsx_run_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
                  SV **argv);
 int nsx_verb_takes_words(enum nsx_method m);
 
-/* An underscore command by its method, with argc arguments: its truth. */
+/* An underscore command by its method, with argc arguments: its truth; and
+ * as an XSUB's last act, in the XSUB's own context: the number of values. */
+I32 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m,
+                  I32 argc, SV **argv);
 int nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
              SV **argv);
 

@@ -2,9 +2,9 @@
  * method.c - which methods of an object's class are ours, and calling those
  * that are not.
  *
- * A class is resolved once and again when Perl says that its methods may have
- * changed: the sum of the interpreter's and the class's method generation is
- * the stamp Perl's own method cache uses.
+ * A class is resolved once, and again when Perl says that its methods may have
+ * changed: the generations of UNIVERSAL, of what the class inherits and of the
+ * class itself only ever grow, so their sum is a stamp of all three.
  */
 #include "glue.h"
 #include "context.h"
@@ -81,11 +81,13 @@ nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
 {
     struct nsx_object *obj = op->obj;
     HV *stash = SvOBJECT((SV *)op->gv) ? SvSTASH((SV *)op->gv) : NULL;
+    const struct mro_meta *meta;
     U32 generation;
 
     if (!stash)
         return 0;
-    generation = PL_sub_generation + HvMROMETA(stash)->cache_gen;
+    meta = HvMROMETA(stash);
+    generation = PL_sub_generation + meta->cache_gen + meta->pkg_gen;
     if (obj->stash != stash || obj->generation != generation) {
         resolve(aTHX_ obj, stash);
         obj->generation = generation;
@@ -123,6 +125,25 @@ nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
     FREETMPS;
     LEAVE;
     return sv_2mortal(ret);
+}
+
+void
+nsx_tell(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
+{
+    dSP;
+    I32 i;
+
+    ENTER;
+    SAVETMPS;
+    PUSHMARK(SP);
+    EXTEND(SP, argc + 1);
+    PUSHs(self);
+    for (i = 0; i < argc; i++)
+        PUSHs(argv[i]);
+    PUTBACK;
+    (void)call_method(name, G_VOID | G_DISCARD);
+    FREETMPS;
+    LEAVE;
 }
 
 SV *

@@ -70,15 +70,33 @@ nsx_run_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
     return nsx_exchange(aTHX_ op, argc + 1, words) == verb->wanted;
 }
 
+static const char *
+verb_method(pTHX_ enum nsx_method m)
+{
+    return SvPV_nolen(sv_2mortal(newSVpvf("_%s", find_verb(m)->name)));
+}
+
 int
 nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
 {
-    if (nsx_overridden(aTHX_ op, m)) {
-        SV *name = sv_2mortal(newSVpvf("_%s", find_verb(m)->name));
-
-        return SvTRUE(nsx_call(aTHX_ op->self, SvPV_nolen(name), argc, argv));
-    }
+    if (nsx_overridden(aTHX_ op, m))
+        return SvTRUE(nsx_call(aTHX_ op->self, verb_method(aTHX_ m), argc,
+                               argv));
     return nsx_run_verb(aTHX_ op, m, argc, argv);
+}
+
+I32
+nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m, I32 argc,
+              SV **argv)
+{
+    int ok;
+
+    if (nsx_overridden(aTHX_ op, m))
+        return nsx_tail_call(aTHX_ ax, op->self, verb_method(aTHX_ m), argc,
+                             argv);
+    ok = nsx_run_verb(aTHX_ op, m, argc, argv);
+    PL_stack_base[ax] = boolSV(ok);
+    return 1;
 }
 
 SV *

@@ -31,14 +31,10 @@ join_item(pTHX_ SV *joined, SV *sv)
 {
     if (sv)
         SvGETMAGIC(sv);
-    if (!sv || !SvOK(sv)) {
-        SV *op = sv_2mortal(newSVpvs("join or string"));
-
-        (void)nsx_call_function(aTHX_ "_uninitialized", 1, &op);
-    }
-    else {
+    if (sv && SvOK(sv))
         sv_catsv_nomg(joined, sv);
-    }
+    else
+        (void)nsx_call_function(aTHX_ "_undefined_text", 0, NULL);
 }
 
 static void
@@ -241,7 +237,7 @@ salvage_reply(pTHX_ struct nsx_op *op)
     }
     if (more)
         return 0;
-    (void)nsx_call(aTHX_ op->self, "close", 0, NULL);
+    nsx_tell(aTHX_ op->self, "close", 0, NULL);
     nsx_set_status(aTHX_ op, code, resp);
     return 1;
 }
@@ -676,14 +672,6 @@ nsx_dataend(pTHX_ struct nsx_op *op)
     if (!nsx_write_unit(aTHX_ op, end, n, 0))
         return sv_2mortal(newSViv(0));
     return boolSV(end_of_data(aTHX_ op));
-}
-
-int
-nsx_call_dataend(pTHX_ struct nsx_op *op)
-{
-    return SvTRUE(nsx_overridden(aTHX_ op, NSX_M_dataend)
-                      ? nsx_call(aTHX_ op->self, "dataend", 0, NULL)
-                      : nsx_dataend(aTHX_ op));
 }
 
 int

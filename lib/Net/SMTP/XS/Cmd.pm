@@ -84,7 +84,7 @@ sub _debug_body {
 
 sub _debug_raw {
     my ($cmd, $text) = @_;
-    print STDERR map {"$cmd>>> $_\n"} split /\n/, $text;
+    print STDERR "$cmd>>> ", join("\n$cmd>>> ", split /\n/, $text), "\n";
 }
 
 # --- what XSUBs have Perl do ----------------------------------------------
@@ -98,9 +98,14 @@ sub _parse_error {
     Carp::carp("$cmd: response(): parse error in '$line'");
 }
 
-sub _uninitialized {
-    my ($op) = @_;
-    Carp::carp("Use of uninitialized value in $op");
+# Perl's own warnings, at the script's line.
+sub _undefined_text {
+    Carp::carp('Use of uninitialized value in join or string');
+}
+
+sub _undefined_word {
+    Carp::carp('Use of uninitialized value in pattern match (m//)');
+    Carp::carp('Use of uninitialized value in join or string');
 }
 
 sub _tied_fileno { fileno $_[0] }
@@ -141,6 +146,12 @@ sub _tied_write {
 }
 
 # --- Net::Cmd's remaining methods -------------------------------------------
+
+sub ok {
+    @_ == 1 or Carp::croak('usage: $obj->ok()');
+    my $code = $_[0]->code;
+    return 0 < $code && $code < 400;
+}
 
 # There is no EBCDIC translator on an ASCII machine, as in Net::Cmd.
 my $translator;
