@@ -88,39 +88,43 @@ static void hang_up(struct link *l)
     (void)shutdown(l->far[0], SHUT_WR);
 }
 
+/* Moves up to n octets as far as the other side takes them.  0 at the end of
+ * the stream, -1 when nothing moved. */
+static ssize_t move(int from, int to, size_t n)
+{
+    static char buf[65536];
+    ssize_t got = recv(from, buf, n < sizeof buf ? n : sizeof buf, MSG_PEEK);
+
+    if (got > 0)
+        got = send(to, buf, (size_t)got, MSG_NOSIGNAL);
+    if (got > 0 && recv(from, buf, (size_t)got, 0) != got)
+        bail_out("the relay loses octets");
+    return got;
+}
+
 /* What the server said, to the client. */
 static void relay_down(struct link *l)
 {
-    char buf[65536];
     size_t n = l->chunk;
     ssize_t got;
 
     if (l->cut_after >= 0 && (size_t)l->cut_after < n)
         n = (size_t)l->cut_after;
-    if (l->cut_after == 0) {
+    if (n == 0) {
         hang_up(l);
         return;
     }
-    got = recv(l->far[0], buf, n, 0);
+    got = move(l->far[0], l->near[1], n);
     if (got == 0)
         (void)shutdown(l->near[1], SHUT_WR);
-    if (got <= 0)
-        return;
-    if (send(l->near[1], buf, (size_t)got, MSG_NOSIGNAL) != got)
-        return;
-    if (l->cut_after > 0)
+    if (got > 0 && l->cut_after > 0)
         l->cut_after -= got;
 }
 
 static void relay_up(struct link *l)
 {
-    char buf[65536];
-    ssize_t got = recv(l->near[1], buf, l->chunk, 0);
-
-    if (got == 0)
+    if (move(l->near[1], l->far[0], l->chunk) == 0)
         (void)shutdown(l->far[0], SHUT_WR);
-    if (got > 0)
-        (void)!send(l->far[0], buf, (size_t)got, MSG_NOSIGNAL);
 }
 
 static TAP_UNUSED void relay(struct link *l)
