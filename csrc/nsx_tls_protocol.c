@@ -171,8 +171,9 @@ static nsx_status append_protocol(struct nsx_buf *list, const char *name,
 
     if (len == 0 || len > ALPN_NAME_MAX)
         return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_protocol_apply",
-                             "SSL_alpn_protocols: '%s' has not 1 to 255 octets",
-                             name);
+                             "SSL_alpn_protocols: a name has 1 to 255 "
+                             "octets, not %lu",
+                             (unsigned long)len);
     if (nsx_buf_append(list, &octet, 1) != NSX_E_NONE
         || nsx_buf_append(list, name, len) != NSX_E_NONE)
         return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_protocol_apply",
