@@ -58,25 +58,26 @@ my %kind = (
 # Kinds that would be taken for something else as the last argument of recipient.
 my %no_reference = map { $_ => 1 } 'overloaded', 'overloaded number';
 
-# Each kind of value given to a call.
+# Each kind of value given to a call, in one session.
 sub each_kind {
     my ($name, $call, %more) = @_;
-    return map {
-        my $kind = $_;
-        {   name  => "$name: $kind",
-            ehlo  => [ 'SIZE', 'DSN', 'CHECKPOINT', 'AUTH', '8BITMIME' ],
-            calls => sub {
-                my ($t, $s) = @_;
+    my @kinds = grep { !$more{without}{$_} } sort keys %kind;
+    return {
+        name  => "every kind of value: $name",
+        ehlo  => [ 'SIZE', 'DSN', 'CHECKPOINT', 'AUTH', '8BITMIME' ],
+        calls => sub {
+            my ($t, $s) = @_;
+            for my $kind (@kinds) {
+                $t->note("$kind:");
                 my $value = $kind{$kind}->();
                 my $magic = ref $value eq 'SCALAR' || ref $value eq 'LVALUE' || ref $value eq 'REF';
-                $call->($t, $s, $magic ? $$value : $value) if !$magic;
-                if ($magic) { $call->($t, $s, $_) for $$value }
+                $call->($t, $s, $_) for $magic ? $$value : $value;
                 my $tied = $magic ? tied $$value : undef;
                 $t->note(reads => $tied->{reads} > 0 ? 'read' : 'not read') if $tied;
-            },
-            %more,
-        }
-    } grep { !$more{without}{$_} } sort keys %kind;
+            }
+        },
+        %more,
+    };
 }
 
 sub on_session {
@@ -222,6 +223,8 @@ oracle(
         utf8::upgrade($up);
         $t->scalar($s, rawdatasend => $up);
         $t->scalar($s, rawdatasend => $up, "\xe9\r\n");
+        chop $up;
+        chop $up;
         $t->scalar($s, command => $up);
     }),
     on_session('a wide character in a command', sub {
@@ -234,7 +237,7 @@ oracle(
         $t->scalar($s, mail => "\x{263a}\@test");
         $t->scalar($s, '_NOOP');
     }),
-    on_session('rawdatasend and bdat of numbers, objects and undef', sub {
+    on_session('bdat of numbers', sub {
         my ($t, $s) = @_;
         $s->mail('a', Bits => 'binary');
         $s->to('b');

@@ -60,7 +60,7 @@ oracle(
                 [ "A\nB" ], [ "A\n", "\n\n" ], [ 'A ' ], [ ' A' ], [ 'x' x 5000 ], [ "\xe9" ], [ "A\tB" ];
     }),
     scripted('command: without arguments', [], sub { $_[0]->each_context($_[1], 'command') }),
-    scripted('command: undef', [], sub { $_[0]->scalar($_[1], command => 'A', undef, 'B') }, skip => undef),
+    scripted('command: undef', [], sub { $_[0]->scalar($_[1], command => 'A', undef, 'B') }),
     scripted('command: an array reference', [], sub {
         my ($t, $s) = @_;
         $t->scalar(sub { (my $x = $s->command('A', [])) ; 'sent' });
@@ -108,7 +108,7 @@ oracle(
         $t->scalar($s, $_) for qw(code status ok);
         $t->list($s, $_) for qw(message code status ok);
         $t->scalar($s, 'message');
-    }, new => { Timeout => 0.5 }) }
+    }, new => { Timeout => 0.5 }, except => $name eq 'a dash only' ? ['open'] : []) }
         [ '1xx', '150 hm' ], [ '2xx', '250 ok' ], [ '3xx', '354 go' ], [ '4xx', '450 no' ], [ '5xx', '550 no' ],
         [ '0xx', '050 x' ], [ '6xx', '650 x' ], [ '9xx', '999 x' ], [ '000', '000 x' ],
         [ 'no text', '250' ], [ 'a blank', '250 ' ], [ 'no blank', '250ok' ], [ 'a tab', "250\tok" ],
@@ -124,11 +124,6 @@ oracle(
         [ 'a dash only', '250-' ], [ 'a long line', '250 ' . 'x' x 900 ], [ 'a line of 2000', '250 ' . 'x' x 2000 ],
         [ '100 lines', join '', (map {"250-line $_\r\n"} 1 .. 99), '250 last' ],
     ),
-    scripted('response without a command', [], sub {
-        my ($t, $s) = @_;
-        $t->timing(0.4, sub { $t->each_context($s, 'response') });
-        $t->list($s, 'message');
-    }, new => { Timeout => 0.2 }, wire => 0, script => [ @{ talk([]) }, [ 'delay', 2 ] ], skip => 'two timeouts in a row: see the defects'),
     scripted('two replies in one segment', ["250 a\r\n550 b"], sub {
         my ($t, $s) = @_;
         $s->command('X');
@@ -144,12 +139,6 @@ oracle(
         $t->scalar($s, 'getline');
         $t->scalar($s, 'response');
     }),
-    scripted('garbage with Debug', [ "what \e[1m" ], sub {
-        my ($t, $s) = @_;
-        $s->debug(1);
-        $s->command('X');
-        $t->scalar(sub { $s->response });
-    }, skip => 'control characters: see the defects'),
     scripted('garbage with Debug, printable', [ 'what' ], sub {
         my ($t, $s) = @_;
         $s->debug(1);
@@ -216,8 +205,8 @@ oracle(
         my ($t, $s) = @_;
         $s->command('X');
         $t->scalar($s, 'getline') for 1 .. 2;
-        $t->scalar($s, ungetline => "back\n");
-        $t->scalar($s, ungetline => "250 front\r\n");
+        $t->void($s, ungetline => "back\n");
+        $t->void($s, ungetline => "250 front\r\n");
         $t->list($s, 'getline') for 1 .. 4;
     }),
     scripted('ungetline feeds response', [], sub {
@@ -234,13 +223,6 @@ oracle(
         $t->each_context($s, ungetline => "x\n");
         $t->scalar($s, 'getline') for 1 .. 3;
     }),
-    scripted('getline on a closed object gives the lines it has', ["one\r\ntwo\r\nhalf"], sub {
-        my ($t, $s) = @_;
-        $s->command('X');
-        $t->scalar($s, 'getline');
-        $s->close;
-        $t->scalar($s, 'getline');
-    }, skip => 'what is left after close: see the defects'),
     scripted('parse_response', [], sub {
         my ($t, $s) = @_;
         for my $line ("250 ok\n", "250-ok\n", '250', '250-', "2500\n", "25 x\n", "abc\n", '', "550 5.1.1 a b\n", "250\n", "250\r\n", "250x-\n") {
@@ -410,7 +392,7 @@ oracle(
         my ($t, $s) = @_;
         $t->each_context($s, '_is_closed');
         for my $call (['_set_status_timeout'], [ _set_status_closed => 'why' ]) {
-            $t->scalar($s, @$call);
+            $t->void($s, @$call);
             $t->scalar($s, $_) for qw(code message);
         }
         $s->close;
@@ -473,6 +455,7 @@ oracle(
         my ($t, $f) = @_;
         $t->scalar($f, debug => 1);
         $t->scalar($f, datasend => "a\nb");
+        $f->ungetline("250 taken\n");
         $t->scalar($f, command => 'X');
         $t->scalar($f, 'debug');
     }),
@@ -494,6 +477,7 @@ oracle(
         syswrite $peer, '22';
         $t->timing(0.4, sub { $t->scalar($s, 'response') });
         $t->list($s, 'message');
+        close $s;
     }),
     on_pair('the end', sub {
         my ($t, $s, $peer) = @_;
@@ -509,7 +493,7 @@ oracle(
         my $fh = $t->scalar($s, 'tied_fh');
         $t->note(tied => ref tied *$fh);
         syswrite $peer, "a\r\n..b\r\n.\r\n250 c\r\n";
-        $t->scalar(sub { scalar <$fh> }) for 1 .. 2;
+        $t->scalar(sub { scalar <$fh> }) for 1 .. 3;
         $t->scalar(sub { print {$fh} "x\n" });
         $t->scalar(sub { close $fh });
     }),

@@ -10,16 +10,21 @@ my @all = ('SIZE 1000', 'DSN', '8BITMIME', 'BINARYMIME', 'CHUNKING', 'CHECKPOINT
 # One method, in each context, answered by yes and by no.
 sub each_answer {
     my ($method, $yes, @args) = @_;
-    return (
-        {   name    => "$method answered yes, in each context",
-            replies => [ ($yes) x 9 ],
-            calls   => sub { $_[0]->each_context($_[1], $method, @args) },
+    my @no = ('450 later', "550-no\r\n550 never", '502 what');
+    return {
+        name    => "$method answered yes and no, in each context",
+        scripts => [ talk([], ($yes) x 9), talk([], (@no) x 3) ],
+        code    => sub {
+            my $t = shift;
+            for (1 .. 2) {
+                my $s = $t->connect;
+                $t->each_context($s, $method, @args);
+                $t->state($s);
+                $s->close;
+            }
         },
-        {   name    => "$method answered no, in each context",
-            replies => [ ('450 later', "550-no\r\n550 never", '502 what') x 3 ],
-            calls   => sub { $_[0]->each_context($_[1], $method, @args) },
-        },
-    );
+        except => $method eq 'datafh' ? ['net_cmd_sending'] : [],
+    };
 }
 
 # mail or recipient with options, on servers that have all extensions, none, or no EHLO.
@@ -34,6 +39,28 @@ sub options {
         { name => "$method $name, unsupported", ehlo => [],    calls => $call },
     );
 }
+
+my @addresses = (
+    [ 'plain'                => 'a@test' ],
+    [ 'blanks around'        => "  a\@test\t " ],
+    [ 'in brackets'          => ' <a@test> ' ],
+    [ 'with a name'          => 'A B <a@test>' ],
+    [ 'with a comment after' => '<a@test> (A B)' ],
+    [ 'empty'                => '' ],
+    [ 'null path'            => '<>' ],
+    [ 'zero'                 => 0 ],
+    [ 'only blanks'          => '  ' ],
+    [ 'open bracket'         => '<a@test' ],
+    [ 'close bracket'        => 'a@test>' ],
+    [ 'route'                => '<@x,@y:a@test>' ],
+    [ 'newline at the end'   => "a\@test\n" ],
+    [ 'newline within'       => "a\n\@test" ],
+    [ 'newline in brackets'  => "<a\n\@test>" ],
+    [ 'blanks in brackets'   => '< a @ test >' ],
+    [ 'eight bits'           => "\xe9\@test" ],
+    [ 'parameters after'     => '<a@test> SIZE=5' ],
+    [ 'quoted local part'    => '"a b"@test' ],
+);
 
 my %all_mail = (
     Size => 5, Return => 'FULL', Bits => '8', Transaction => 't1', Envelope => 'e=1',
@@ -144,6 +171,7 @@ oracle(
         },
     },
     {   name    => 'hello: the second one forgets the first',
+        greetings => ['AGAIN'],
         replies => [ "250-again\r\n250-PIPELINING\r\n250 SIZE=77", '250 done' ],
         ehlo    => [ 'SIZE 1000', 'DSN' ],
         calls   => sub {
@@ -155,12 +183,14 @@ oracle(
     },
     {   name    => 'hello falls back to HELO on 5xx',
         replies => [ '502 no', "250 plain.test hello" ],
+        except  => ['net_smtp_esmtp'],
         calls   => sub { my ($t, $s) = @_; $t->scalar($s, hello => 'x.test') },
     },
     {   name    => 'hello does not fall back on 4xx',
         replies => ['421 busy'],
         calls   => sub { my ($t, $s) = @_; $t->list($s, hello => 'x.test'); $t->scalar($s, hello => 'y') },
         new     => { Timeout => 0.4 },
+        except  => ['open'],
     },
     {   name    => 'hello: odd extension lines',
         replies => ["250-me\r\n250-size   12  34\r\n250-=x\r\n250-A=B=C\r\n250-\r\n250-a-b c\r\n250-D\tE\r\n250 --- f"],
@@ -171,6 +201,7 @@ oracle(
         calls   => sub { my ($t, $s) = @_; $t->scalar($s, hello => @$_) for [], [''], [0], [ 'a', 'b' ] },
     },
     {   name    => 'hello: the first word of the answer',
+        greetings => [qw(TWO ONE FIRST)],
         replies => [ "250  two words", '250 one', "250-first line\r\n250 x" ],
         calls   => sub { my ($t, $s) = @_; $t->list($s, hello => 'x') for 1 .. 3 },
     },
@@ -240,35 +271,19 @@ oracle(
             $t->each_context($s, $method);
         },
     } } qw(recipient to cc bcc)),
-    (map { my ($name, $addr) = @$_; {
-        name  => "address: $name",
-        new   => { ExactAddresses => 0 },
-        calls => sub { my ($t, $s) = @_; $t->scalar($s, mail => $addr); $t->scalar($s, _addr => $addr) },
-    }, {
-        name  => "exact address: $name",
-        new   => { ExactAddresses => 1 },
-        calls => sub { my ($t, $s) = @_; $t->scalar($s, mail => $addr); $t->scalar($s, _addr => $addr) },
-    } } (
-        [ 'plain'                => 'a@test' ],
-        [ 'blanks around'        => "  a\@test\t " ],
-        [ 'in brackets'          => ' <a@test> ' ],
-        [ 'with a name'          => 'A B <a@test>' ],
-        [ 'with a comment after' => '<a@test> (A B)' ],
-        [ 'empty'                => '' ],
-        [ 'null path'            => '<>' ],
-        [ 'zero'                 => 0 ],
-        [ 'only blanks'          => '  ' ],
-        [ 'open bracket'         => '<a@test' ],
-        [ 'close bracket'        => 'a@test>' ],
-        [ 'route'                => '<@x,@y:a@test>' ],
-        [ 'newline at the end'   => "a\@test\n" ],
-        [ 'newline within'       => "a\n\@test" ],
-        [ 'newline in brackets'  => "<a\n\@test>" ],
-        [ 'blanks in brackets'   => '< a @ test >' ],
-        [ 'eight bits'           => "\xe9\@test" ],
-        [ 'parameters after'     => '<a@test> SIZE=5' ],
-        [ 'quoted local part'    => '"a b"@test' ],
-    )),
+    (map { my $exact = $_; {
+        name  => $exact ? 'exact addresses' : 'addresses',
+        new   => { ExactAddresses => $exact },
+        calls => sub {
+            my ($t, $s) = @_;
+            for (@addresses) {
+                my ($name, $addr) = @$_;
+                $t->note("$name:");
+                $t->scalar($s, mail => $addr);
+                $t->scalar($s, _addr => $addr);
+            }
+        },
+    } } 0, 1),
     {   name  => 'send, send_or_mail and send_and_mail take the address only',
         calls => sub {
             my ($t, $s) = @_;
@@ -312,12 +327,13 @@ oracle(
             $t->void(sub { $s->post });
         },
     },
-    {   name  => 'quit in each context, with and without an answer',
-        scripts => [ talk([], '221 bye'), talk([], '500 no'), talk([], '221 bye'), talk([]) ],
+    {   name  => 'quit in each context, taken, refused and cut off',
+        scripts => [ talk([], '221 bye'), talk([], '500 no'), talk([], '221 bye'),
+            [ @{ talk([]) }, '<', ['close'] ] ],
         code  => sub {
             my $t = shift;
             for my $context (qw(list scalar void scalar)) {
-                my $s = $t->connect(Timeout => 0.4);
+                my $s = $t->connect;
                 $t->$context($s, 'quit');
                 $t->state($s);
             }

@@ -269,6 +269,6 @@ oracle(
         [ 'answered by garbage',   'what', ['eof'] ],
         [ 'answered with 354',     '354 no', ['eof'] ],
         [ 'refused, then the end', '500 no', ['close'] ],
-        [ 'answered in full',      "250-x\r\n250-SIZE 5\r\n250 DSN" ],
+        [ 'answered in full',      "250-me\r\n250-SIZE 5\r\n250 DSN" ],
     ),
 );

@@ -17,8 +17,9 @@ sub session {
         [ etrn => 'x' ], [ mail => 'a@test', Size => 5 ],
         [ recipient => 'b@test', 'bad@test', 'c@test', { SkipBad => 1 } ], [ to => 'd@test' ],
         [ data => "text\n" ], ['reset'], [ help => 'x' ], [ expand => 'x' ], [ verify => 'x' ],
-        ['_TURN'], [ mail => 'a@test', Bits => 'binary' ], [ to => 'b@test' ],
-        [ bdat => 'abc' ], [ bdatlast => 'def' ];
+        ['_TURN'], [ mail => 'a@test', Bits => 'binary' ], [ to => 'b@test' ];
+    ${*$s}{net_smtp_chunking} = 1;
+    $t->list($s, @$_) for [ bdat => 'abc' ], [ bdatlast => 'def' ];
     delete ${*$s}{net_smtp_chunking};
     $t->list($s, @$_) for
         [ mail => 'a@test' ], [ to => 'b@test' ], ['data'], [ datasend => "x\n", '.y' ], ['dataend'],
@@ -188,10 +189,10 @@ oracle(
     changed('_RCPT accepts without asking', 'sub _RCPT { 1 }'),
     changed('_MAIL adds a parameter', 'sub _MAIL { my $s = shift; $s->SUPER::_MAIL(@_, "X=1") }'),
     changed('_EHLO is LHLO', 'sub _EHLO { my $s = shift; $s->command("LHLO", @_)->response() == 2 }',
-        smtp => { extensions => [], on => { LHLO => "250-lmtp\r\n250 SIZE 7" } }),
-    changed('_HELO is asked after a refused EHLO', 'sub _HELO { my $s = shift; $s->SUPER::_HELO("mine.test") }', smtp => { helo_only => 1 }),
+        smtp => { extensions => [], on => { LHLO => "250-me\r\n250 SIZE 7" } }),
+    changed('_HELO is asked after a refused EHLO', 'sub _HELO { my $s = shift; $s->SUPER::_HELO("mine.test") }', smtp => { helo_only => 1 }, except => ['net_smtp_esmtp']),
     changed('hello says another name', 'sub hello { my $s = shift; $s->SUPER::hello("mine.test") }'),
-    changed('hello does nothing', 'sub hello { "fine" }'),
+    changed('hello does nothing', 'sub hello { "fine" }', except => ['net_smtp_esmtp']),
     changed('hello fails', 'sub hello { 0 }'),
     changed('_DATA says yes', 'sub _DATA { my $s = shift; $s->SUPER::_DATA(@_); 1 }', smtp => { extensions => \@extensions, on => { DATA => '554 no' } }, skip => 'the dialogue goes out of step'),
     changed('_QUIT says nothing', 'sub _QUIT { 1 }'),
@@ -200,7 +201,7 @@ oracle(
     changed('unsupported says more', 'sub unsupported { my $s = shift; $s->set_status(599, "really not"); "no" }'),
     changed('supports lies', 'sub supports { my ($s, $what) = @_; return "" if $what eq "ETRN"; return }'),
     changed('supports denies', 'sub supports { my $s = shift; shift; $s->set_status(@_) if @_; return }'),
-    changed('message is another', 'sub message { wantarray ? ("one\n", "SIZE 5\n") : "joined\n" }'),
+    changed('message is another', 'sub message { wantarray ? ("one\n", "SIZE 5\n") : "joined\n" }', greetings => ['ONE']),
     changed('code is another', 'sub code { 299 }'),
     changed('status is always 5', 'sub status { 5 }', replies => [ '450 no', '250 helo taken' ], new => { SendHello => 0 }, code => sub {
         my $t = shift;
@@ -212,7 +213,7 @@ oracle(
     changed('debug is always on', 'sub debug { 1 }'),
     changed('debug_print keeps to itself', 'our @said; sub debug_print { my ($s, $out, $text) = @_; push @said, [$out ? 1 : 0, $text] }', new => { Debug => 1 }),
     changed('debug_text masks', 'sub debug_text { my ($s, $out, $text) = @_; $text =~ s/test/****/g; $out ? "out:$text" : $text }', new => { Debug => 1 }),
-    changed('debug_text gives nothing', 'sub debug_text { "" }', new => { Debug => 1 }),
+    changed('debug_text gives nothing', 'sub debug_text { "[]\n" }', new => { Debug => 1 }),
     calling('timeout is short', 'our $on; sub timeout { my $s = shift; $on ? 0.3 : $s->SUPER::timeout(@_) }', sub {
         my ($t, $s) = @_;
         $Changes::Some::on = 1;
@@ -296,7 +297,7 @@ oracle(
         $t->scalar($s, 'datafh');
         $t->scalar($s, datasend => 'x');
         $t->scalar($s, 'dataend');
-    }),
+    }, except => ['net_cmd_sending']),
     calling('PRINT and CLOSE reach datasend and dataend', 'our @log; sub datasend { my $s = shift; push @log, "datasend @_"; $s->SUPER::datasend(@_) } sub dataend { my $s = shift; push @log, "dataend"; $s->SUPER::dataend }', sub {
         my ($t, $s) = @_;
         $s->mail('a@test');
@@ -314,7 +315,7 @@ oracle(
         my $line = <$fh>;
         read $fh, my $buf, 3;
         $t->note(got => $line, $buf, $Changes::Some::n);
-    }, replies => ["one\r\ntwo\r\nthree\r\n.\r\n"]),
+    }, replies => ["one\r\ntwo\r\nthree\r\n.\r\n"], undef_is_silent => 1),
     calling('_addr as a method has no say', 'sub _addr { "<mine\@test>" }', sub {
         my ($t, $s) = @_;
         $t->scalar($s, mail => 'a@test');

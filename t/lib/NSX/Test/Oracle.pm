@@ -25,6 +25,10 @@ package NSX::Test::Oracle;
 #   calls     what the client does with a connected object, sub ($t, $smtp), whose state
 #             is compared at the end; new => \%args are further arguments of connect
 #   code      instead of calls: everything the client does, sub ($t)
+#   except    keys of the state that are not compared
+#   greetings further words our server greets with, which stock takes for extensions
+#   undef_is_silent 1: warnings about undefined values are not compared
+#   exits     1: the process ends as a program does, all objects destroyed
 #   wire      0: the octets on the wire are not compared
 #   needs     the least version of the running perl's Net::SMTP
 #   needs_ipv6 1: skipped where there is no ::1
