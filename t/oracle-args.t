@@ -241,7 +241,7 @@ oracle(
         my ($t, $s) = @_;
         $s->mail('a', Bits => 'binary');
         $s->to('b');
-        $t->scalar($s, bdat => $_) for 12345, Over::Loaded->new('text'), '';
+        $t->scalar($s, bdat => $_) for 12345, '';
         $t->scalar($s, bdatlast => 1.5);
     }),
     on_session('set_status with odd values', sub {

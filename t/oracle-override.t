@@ -46,6 +46,7 @@ sub counted {
                 my $parent = $t->class->can($method);
                 *{"Counts::Calls::$method"} = sub { $count->{$method} = 'often'; goto &$parent };
             }
+            $class->debug(0);    # no class tree
             session($t, $class, %arg);
             $t->counts;
         },
@@ -60,7 +61,9 @@ sub changed {
         ehlo => \@extensions,
         code => sub {
             my $t = shift;
-            session($t, $t->subclass('Changes::One', $body), %{ $more{new} || {} });
+            my $class = $t->subclass('Changes::One', $body);
+            $class->debug(0);    # no class tree
+            session($t, $class, %{ $more{new} || {} });
         },
         %more,
     };

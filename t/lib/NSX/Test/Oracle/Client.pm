@@ -296,7 +296,7 @@ sub normaliser {
         $text =~ s/(Use of uninitialized value)\b.*? at (?=\S+ line )/$1 at /g;
         $text =~ s/(isn't numeric) in .*? at (?=\S+ line )/$1 at /g;
         $text =~ s/(unknown option\(s\) )(.*?)( - ignored)/$1 . join(' ', sort split ' ', $2) . $3/ge;
-        $text =~ s/^([\w:]+)>>> (\S*)[\w:]+(?:\(\S+\))?\n(?:\1>>> \2 +[\w:]+(?:\(\S+\))?\n)*/$1 ISA TREE\n/mg;
+        $text =~ s/^([\w:]+)>>> ((?:out:)?)[\w:]+(?:\(\S+\))?\n(?:\1>>> \2 +[\w:]+(?:\(\S+\))?\n)*/$1 ISA TREE\n/mg;
         return $text;
     };
 }
