@@ -91,6 +91,7 @@ local_header_rewrite_clients =
 message_drop_headers =
 append_dot_mydomain = no
 disable_mime_input_processing = yes
+cleanup_replace_stray_cr_lf = no
 message_size_limit = 0
 mailbox_size_limit = 0
 header_size_limit = 1048576

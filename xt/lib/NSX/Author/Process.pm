@@ -53,7 +53,8 @@ sub keep {
     _exit(0);
 }
 
-# True when the other end of the pipe is closed; takes one tick otherwise.
+# True when the other end of the pipe is closed or says stop; takes one tick
+# otherwise.
 sub rope_cut {
     my ($rope_end) = @_;
     vec(my $ready = '', fileno $rope_end, 1) = 1;
@@ -83,9 +84,11 @@ sub alive {
 sub stop {
     my ($self) = @_;
     return if $self->{owner} != $$;
-    close delete $self->{rope} if $self->{rope};
     my $keeper = delete $self->{keeper} or return;
     local ($?, $!);
+    local $SIG{PIPE} = 'IGNORE';
+    # A keeper started later has a copy of this end, so closing is not enough.
+    syswrite $self->{rope}, 'x';
     waitpid $keeper, 0;
 }
 

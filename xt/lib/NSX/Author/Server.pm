@@ -175,6 +175,41 @@ sub find_program {
     return;
 }
 
+# The command for a server written in Perl: $code runs in a process of its own,
+# free of what the test's environment loads into every perl.
+sub own_perl {
+    my ($self, $code, @argument) = @_;
+    my $class = ref $self;
+    (my $lib = __FILE__) =~ s{/NSX/Author/Server\.pm\z}{};
+    return ('env', '-u', 'PERL5OPT', '-u', 'PERL5LIB', $^X, "-I$lib",
+        "-M$class", '-e', $code, @argument);
+}
+
+# For that process: gives each connection to a port a child and the port's
+# handler.
+sub accept_all {
+    my ($handler) = @_;
+    local $SIG{CHLD} = 'IGNORE';
+    my %listener = map {
+        $_ => IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_,
+            Listen => 64, ReuseAddr => 1) || die "port $_: $!"
+    } keys %$handler;
+    my $mask = '';
+    vec($mask, fileno $_, 1) = 1 for values %listener;
+    while (1) {
+        select my $ready = $mask, undef, undef, undef;
+        for my $port (grep { vec $ready, fileno $listener{$_}, 1 } keys %listener) {
+            my $client = $listener{$port}->accept or next;
+            my $pid = fork;
+            next if !defined $pid || $pid;
+            local $SIG{ALRM} = sub { exit 0 };
+            binmode $client;
+            $handler->{$port}->($client);
+            exit 0;
+        }
+    }
+}
+
 sub stop {
     my ($self) = @_;
     return if $self->{owner} != $$;

@@ -1,0 +1,88 @@
+package NSX::Author::DebianSource;
+
+# Debian source packages, fetched and unpacked into a cache of our own.
+#
+#   my $dir = NSX::Author::DebianSource->unpacked('perl', '*/cpan/libnet/*');
+#
+# The optional pattern unpacks only what it matches of the upstream archive,
+# without Debian's patches.  apt works with lists of its own; the system's
+# sources and package state stay as they are.
+
+use strict;
+use warnings;
+
+use File::Path qw(make_path);
+
+sub cache {
+    my $base = $ENV{XDG_CACHE_HOME} || "$ENV{HOME}/.cache";
+    return "$base/net-smtp-xs-author";
+}
+
+sub unpacked {
+    my ($class, $package, $pattern) = @_;
+    my $dir = cache() . "/source/$package";
+    return $dir if -e "$dir/.complete";
+    make_path($dir);
+    $class->download($package, $dir);
+    defined $pattern ? $class->extract($dir, $pattern) : $class->unpack_all($dir);
+    open my $fh, '>', "$dir/.complete" or die "$dir: $!";
+    return $dir;
+}
+
+sub download {
+    my ($class, $package, $dir) = @_;
+    my @option = $class->apt_options;
+    run($dir, 'apt-get', @option, 'source', '--download-only', $package);
+}
+
+# Lists with the source index in them, made once.
+sub apt_options {
+    my ($class) = @_;
+    my $apt = cache() . '/apt';
+    my @option = map { ('-o', $_) } "Dir::Etc::sourcelist=$apt/sources.list",
+        'Dir::Etc::sourceparts=/dev/null', "Dir::State::lists=$apt/lists",
+        "Dir::Cache=$apt/cache", 'APT::Sandbox::User=root';
+    return @option if -e "$apt/.complete";
+    make_path("$apt/lists/partial", "$apt/cache/archives/partial");
+    open my $list, '>', "$apt/sources.list" or die "sources.list: $!";
+    printf $list "deb-src [signed-by=%s] http://deb.debian.org/debian %s main\n",
+        '/usr/share/keyrings/debian-archive-keyring.gpg', codename();
+    close $list or die "sources.list: $!";
+    run($apt, 'apt-get', @option, '-qq', 'update');
+    open my $done, '>', "$apt/.complete" or die "$apt: $!";
+    return @option;
+}
+
+sub codename {
+    open my $fh, '<', '/etc/os-release' or die "not a Debian system\n";
+    my ($name) = map {/^VERSION_CODENAME=(\w+)/} <$fh>;
+    return $name || die "no VERSION_CODENAME in /etc/os-release\n";
+}
+
+sub extract {
+    my ($class, $dir, $pattern) = @_;
+    my ($archive) = grep { !/regen-configure/ } glob "$dir/*.orig.tar.*[!c]";
+    run($dir, 'tar', '-xf', $archive, '--wildcards', $pattern);
+}
+
+sub unpack_all {
+    my ($class, $dir) = @_;
+    my ($dsc) = glob "$dir/*.dsc";
+    run($dir, 'dpkg-source', '--no-check', '-x', $dsc, "$dir/tree");
+}
+
+sub run {
+    my ($dir, @command) = @_;
+    my $pid = open my $out, '-|';
+    defined $pid or die "fork: $!";
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT;
+        chdir $dir or die "$dir: $!";
+        exec @command or die "$command[0]: $!";
+    }
+    my $said = join '', <$out>;
+    close $out or die "@command:\n$said";
+    return $said;
+}
+
+1;
