@@ -273,6 +273,7 @@ PROTOTYPES: DISABLE
 
 BOOT:
     nsx_glue_boot(aTHX);
+    nsx_api_publish(aTHX);
 
 void
 CLONE(...)

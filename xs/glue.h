@@ -140,6 +140,10 @@ int nsx_op_fd(pTHX_ struct nsx_op *op);
 /* Runs pending signal handlers (which may die, or close the handle). */
 void nsx_op_signals(pTHX_ struct nsx_op *op);
 
+/* --- api.c ------------------------------------------------------------- */
+
+void nsx_api_publish(pTHX);
+
 /* --- method.c ---------------------------------------------------------- */
 
 void nsx_method_boot(pTHX);

@@ -35,8 +35,87 @@ use constant {
     SMTPS_PORT      => 465,
 };
 
+# --- replace mode ------------------------------------------------------------
+
+# What each class is given: real subs, because subclasses copy the stash.
+my @cmd_methods = qw(
+    command response message code status ok set_status unsupported getline
+    ungetline parse_response read_until_dot datasend rawdatasend dataend debug
+    debug_print debug_text tied_fh TIEHANDLE READ READLINE PRINT PRINTF WRITE
+    CLOSE toascii toebcdic DEF_REPLY_CODE _is_closed _set_status_closed
+    _set_status_timeout _syswrite_with_timeout _print_isa
+);
+my @smtp_methods = qw(
+    can_ssl can_inet6 host banner domain hello supports etrn auth starttls
+    mail send send_or_mail send_and_mail reset recipient to cc bcc data bdat
+    bdatlast datafh expand verify help quit DESTROY _addr _EHLO _HELO _MAIL
+    _RCPT _SEND _SAML _SOML _VRFY _EXPN _HELP _RSET _NOOP _QUIT _DATA _BDAT
+    _TURN _ETRN _AUTH _STARTTLS
+);
+
+# The version of Net::SMTP and Net::Cmd this module is the equal of.
+use constant STOCK_VERSION => '3.15';
+
+sub import {
+    my ($class, @tags) = @_;
+    return if $class ne __PACKAGE__;
+    for my $tag (@tags) {
+        Carp::croak(qq{"$tag" is not exported by Net::SMTP::XS: }
+                . 'the only tag is :replace')
+            if $tag ne ':replace';
+        _replace();
+    }
+}
+
+sub _install {
+    my ($target, $source, @names) = @_;
+    no strict 'refs';
+    no warnings qw(redefine prototype);
+    *{"${target}::$_"} = \&{"${source}::$_"} for @names;
+}
+
+sub _replace_cmd {
+    no warnings 'once';
+    _install('Net::Cmd', 'Net::SMTP::XS::Cmd', @cmd_methods);
+    _install('Net::Cmd', 'Net::SMTP::XS::Cmd',
+        grep { !Net::Cmd->can($_) } @Net::SMTP::XS::Cmd::EXPORT);
+    @Net::Cmd::EXPORT  = @Net::SMTP::XS::Cmd::EXPORT;
+    @Net::Cmd::ISA     = ('Exporter') if !@Net::Cmd::ISA;
+    $Net::Cmd::VERSION = STOCK_VERSION;
+    $INC{'Net/Cmd.pm'} ||= $INC{'Net/SMTP/XS/Cmd.pm'};
+}
+
+sub _replace_smtp {
+    no warnings qw(once redefine);
+    _install('Net::SMTP', __PACKAGE__, @smtp_methods);
+    _install('Net::SMTP', 'Net::SMTP::XS::Cmd',
+        grep { !Net::SMTP->can($_) } @Net::SMTP::XS::Cmd::EXPORT);
+    eval q{
+        package Net::SMTP;    # whose parents SUPER looks at
+        sub new { Net::SMTP::XS::_new(sub { shift->SUPER::new(@_) }, @_) }
+        1;
+    } or die $@;
+    *Net::SMTP::NetConfig = \%Net::Config::NetConfig;
+    $Net::SMTP::VERSION = STOCK_VERSION;
+    $INC{'Net/SMTP.pm'} ||= __FILE__;
+}
+
+# Net::SMTP becomes the child of this class, which cannot be its child then:
+# isa answers for it.
+sub _replace {
+    no warnings 'once';
+    return if grep { $_ eq __PACKAGE__ } @Net::SMTP::ISA;
+    @ISA = grep { $_ ne 'Net::SMTP' } @ISA;
+    @Net::SMTP::ISA = ('Net::Cmd', $socket_class) if !@Net::SMTP::ISA;
+    push @Net::SMTP::ISA, __PACKAGE__;
+    _replace_cmd();
+    _replace_smtp();
+    _in_place();
+    *isa = sub { UNIVERSAL::isa(@_) || $_[1] eq 'Net::SMTP' };
+}
+
 sub can_inet6 { $socket_class eq 'IO::Socket::IP' && $socket_class }
-sub can_ssl   { '' }
+sub can_ssl   {'Net::SMTP::XS::TLS'}
 
 # --- construction ----------------------------------------------------------
 
@@ -231,6 +310,11 @@ sub _replaced_addr {
     }
     return $own_addr->(@args);
 }
+
+# --- TLS and AUTH, loaded with OpenSSL when first asked for ------------------
+
+sub starttls { require Net::SMTP::XS::TLS;  goto &Net::SMTP::XS::TLS::starttls }
+sub auth     { require Net::SMTP::XS::SASL; goto &Net::SMTP::XS::SASL::auth }
 
 # --- the rest ----------------------------------------------------------------
 

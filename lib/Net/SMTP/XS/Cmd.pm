@@ -44,6 +44,7 @@ sub debug_print {
 }
 
 # The classes of a debugged object, each indented under the class it serves.
+# In replace mode the tree is stock's: our own names are left out.
 sub _print_isa {
     my ($class) = @_;
     my %indent = ($class => '');
@@ -56,6 +57,8 @@ sub _print_isa {
         no strict 'refs';
         my $version = ${"${pkg}::VERSION"};
         my @parents = @{"${pkg}::ISA"};
+        @parents = grep { $_ ne 'Net::SMTP::XS' } @parents
+            if $pkg eq 'Net::SMTP';
         $class->debug_print(1, $indent{$pkg} . $pkg
                 . (defined $version ? "($version)" : '') . "\n");
         $indent{$_} = "  $indent{$pkg}" for @parents;
