@@ -38,19 +38,27 @@ static int give_passphrase(char *buf, int size, int rwflag, void *u)
     return (int)p->len;
 }
 
-static nsx_status unusable(struct nsx_error *e, const char *option,
-                           const char *file, const struct passphrase *p)
+static nsx_status refuse(struct nsx_error *e, const char *option,
+                         const char *file, const struct passphrase *p,
+                         const char *why)
 {
-    char why[NSX_ERROR_TEXT];
-
-    nsx_tls_queue_text(why, sizeof why);
-    if (p && p->asked_in_vain)
+    if (p->asked_in_vain)
         return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_key_apply",
                              "%s %s can't be used: it is encrypted, and "
                              "SSL_passwd_cb gave no passphrase",
                              option, file);
     return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_key_apply",
                          "%s %s can't be used: %s", option, file, why);
+}
+
+/* The reason is in OpenSSL's queue. */
+static nsx_status unusable(struct nsx_error *e, const char *option,
+                           const char *file, const struct passphrase *p)
+{
+    char why[NSX_ERROR_TEXT];
+
+    nsx_tls_queue_text(why, sizeof why);
+    return refuse(e, option, file, p, why);
 }
 
 static nsx_status check_readable(const char *option, const char *file,
@@ -151,20 +159,17 @@ static nsx_status load_key(SSL_CTX *ctx, const struct nsx_tls_options *o,
     const char *option = o->key_file ? "SSL_key_file" : "SSL_cert_file";
     const char *file = o->key_file ? o->key_file : o->cert_file;
     nsx_status st = check_readable(option, file, e);
+    char why[NSX_ERROR_TEXT];
 
     if (st != NSX_OK)
         return st;
     if (SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_PEM))
         return NSX_OK;
-    if (p->asked_in_vain || p->text)
-        return unusable(e, option, file, p);
-    ERR_set_mark();
-    if (SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_ASN1)) {
-        ERR_clear_error();
+    nsx_tls_queue_text(why, sizeof why); /* closer to the truth than DER's */
+    if (!p->asked_in_vain
+        && SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_ASN1))
         return NSX_OK;
-    }
-    ERR_pop_to_mark(); /* what PEM said is closer to the truth */
-    return unusable(e, option, file, p);
+    return refuse(e, option, file, p, why);
 }
 
 static nsx_status load_both(SSL_CTX *ctx, const struct nsx_tls_options *o,
@@ -177,7 +182,7 @@ static nsx_status load_both(SSL_CTX *ctx, const struct nsx_tls_options *o,
         st = load_key(ctx, o, p, e);
     if (st == NSX_OK && !SSL_CTX_check_private_key(ctx))
         st = unusable(e, "SSL_key_file",
-                      o->key_file ? o->key_file : o->cert_file, NULL);
+                      o->key_file ? o->key_file : o->cert_file, p);
     return st;
 }
 

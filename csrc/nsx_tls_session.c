@@ -97,12 +97,20 @@ int nsx_tls_session_id(const struct nsx_tls *tls,
     return ok;
 }
 
+static time_t time_of(const SSL_SESSION *session)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L && !defined(LIBRESSL_VERSION_NUMBER)
+    return SSL_SESSION_get_time_ex(session);
+#else
+    return (time_t)SSL_SESSION_get_time(session);
+#endif
+}
+
 static int is_stale(const SSL_SESSION *session)
 {
-    time_t born = (time_t)SSL_SESSION_get_time(session);
-
     return !SSL_SESSION_is_resumable(session)
-        || born + (time_t)SSL_SESSION_get_timeout(session) <= time(NULL);
+        || time_of(session) + (time_t)SSL_SESSION_get_timeout(session)
+            <= time(NULL);
 }
 
 /* A TLS 1.3 ticket is used once (RFC 8446 C.4). */

@@ -309,7 +309,7 @@ static int conclude(struct nsx_tls *tls, X509_STORE_CTX *x)
     X509_STORE_CTX_set_error(x, X509_V_OK);
 #if NSX_TLS_CAN_PAUSE
     if (t->verdict == NSX_TLS_UNDECIDED)
-        SSL_set_retry_verify(tls->ssl);
+        (void)SSL_set_retry_verify(tls->ssl);
 #endif
     return 1;
 }

@@ -159,8 +159,9 @@ static TAP_UNUSED const char *write_key(const char *name, EVP_PKEY *key,
     FILE *f = pki_open(name, "a");
 
     PEM_write_PKCS8PrivateKey(f, key, password ? EVP_aes_256_cbc() : NULL,
-                              password, password ? (int)strlen(password) : 0,
-                              NULL, NULL);
+                              (char *)password,
+                              password ? (int)strlen(password) : 0, NULL,
+                              NULL);
     fclose(f);
     return pki_path(name);
 }
