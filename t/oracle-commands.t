@@ -225,7 +225,6 @@ oracle(
     options(mail => 'XVERP 0', XVERP => 0),
     options(mail => 'everything', map { $_ => $all_mail{$_} } grep { $_ ne 'Unknown' } sort keys %all_mail),
     options(mail => 'an odd number of options', 'Size'),
-    options(mail => 'options in the wrong case', size => 5),
     options(recipient => 'an empty option hash', {}),
     options(recipient => 'Notify', { Notify => [ 'never', 'Failure' ] }),
     options(recipient => 'Notify of nothing', { Notify => [] }),
