@@ -8,6 +8,7 @@
 #include "nsx_addr.h"
 #include "nsx_limits.h"
 
+#include <string.h>
 
 struct walk {
     const char *in;
@@ -97,9 +98,24 @@ static void trim(const char *in, size_t n, struct nsx_addr *out)
     out->bracketed = 0;
 }
 
+/* The first "<...>" wherever it stands. */
+static void first_angle(const char *in, size_t n, struct nsx_addr *out)
+{
+    const char *open = memchr(in, '<', n);
+    const char *close =
+        open ? memchr(open, '>', n - (size_t)(open - in)) : NULL;
+
+    if (!close)
+        return;
+    out->text = open;
+    out->len = (size_t)(close - open) + 1;
+    out->bracketed = 1;
+}
+
 void nsx_addr_extract(const char *in, size_t n, struct nsx_addr *out)
 {
     struct walk w = { in, n, n, NSX_MAX_ADDR_TRIES, NSX_MAX_ADDR_TRIES };
+    int address_outside = 0;
     size_t i = 0;
 
     trim(in, n, out);
@@ -111,8 +127,10 @@ void nsx_addr_extract(const char *in, size_t n, struct nsx_addr *out)
         else if (in[i] == '<')
             i = skip_angle(&w, i, out);
         else
-            i++;
+            address_outside |= in[i++] == '@';
     }
+    if (!out->bracketed && !address_outside)
+        first_angle(in, n, out);
 }
 
 void nsx_addr_exact(const char *in, size_t n, struct nsx_addr *out)

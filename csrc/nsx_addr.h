@@ -17,8 +17,10 @@ struct nsx_addr {
 /* Default rule.  The last "<...>" that lies outside quoted strings and
  * comments (RFC 5322 3.2.2, 3.2.4) is the path; quoted strings inside it may
  * hold '>'.  A quote, parenthesis or '<' that is never closed is an ordinary
- * character.  Without angle brackets: the input without leading and trailing
- * white space (space, \t \n \v \f \r), bracketed = 0.  Linear time (see
+ * character.  Where angle pairs stand only in quoted strings and comments, the
+ * first of them counts, unless an '@' outside shows that the address is there.
+ * Without angle brackets: the input without leading and trailing white space
+ * (space, \t \n \v \f \r), bracketed = 0.  Linear time (see
  * NSX_MAX_ADDR_TRIES). */
 void nsx_addr_extract(const char *in, size_t n, struct nsx_addr *out);
 

@@ -43,14 +43,26 @@ static size_t close_angle(const char *in, size_t n, size_t i)
     return 0;
 }
 
+/* The first pair anywhere, for inputs without an '@' outside. */
+static int first_pair(const char *in, size_t n, size_t *from, size_t *to)
+{
+    for (*from = 0; *from < n && in[*from] != '<'; ++*from)
+        ;
+    for (*to = *from; *to < n && in[*to] != '>'; ++*to)
+        ;
+    return (*to)++ < n;
+}
+
 /* The last pair: 1 with its place, or 0 when there is none. */
 static int reference(const char *in, size_t n, size_t *from, size_t *to)
 {
     size_t i = 0;
-    int found = 0;
+    int found = 0, address_outside = 0;
 
     while (i < n) {
         size_t end = 0;
+
+        address_outside |= in[i] == '@';
 
         if (in[i] == '"')
             end = close_quote(in, n, i);
@@ -65,6 +77,8 @@ static int reference(const char *in, size_t n, size_t *from, size_t *to)
         }
         i = end > 0 ? end : i + 1;
     }
+    if (!found && !address_outside)
+        return first_pair(in, n, from, to);
     return found;
 }
 

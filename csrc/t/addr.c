@@ -100,6 +100,10 @@ static void comments(void)
     PATH(":( <a@b> (was <c@d>", "<c@d>");
     PATH(":( <a@b> (was <c@d>) (", "<a@b>");
     PATH("<(a>b)@x>", "<(a>");
+    PATH(":( <a@b> :)", "<a@b>");
+    PATH("\"Joe <joe@x>\"", "<joe@x>");
+    BARE("real@z (was <old@z>)", "real@z (was <old@z>)");
+    BARE("real@z \"<old@z>\"", "real@z \"<old@z>\"");
 }
 
 static void exact(void)
