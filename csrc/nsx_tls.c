@@ -217,7 +217,7 @@ static nsx_status explain(struct nsx_tls *tls, const char *where,
 
     if (tls->trial.verdict == NSX_TLS_REFUSED
         || (tls->state == NSX_TLS_OPEN
-            && tls->trial.cause.code != NSX_E_NONE && !tls->trial.by_pin))
+            && tls->trial.cause.code != NSX_E_NONE))
         known = &tls->trial.cause;
     else if (tls->io_error.code != NSX_E_NONE)
         known = &tls->io_error;

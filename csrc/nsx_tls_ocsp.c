@@ -5,6 +5,13 @@
 
 #include <openssl/ocsp.h>
 
+/* As in the handshake, any trusted certificate ends the responder's chain. */
+#ifdef OCSP_PARTIAL_CHAIN
+#define BASIC_VERIFY_FLAGS OCSP_PARTIAL_CHAIN
+#else
+#define BASIC_VERIFY_FLAGS 0
+#endif
+
 #define CLOCK_SKEW 300L /* seconds two clocks may differ */
 
 struct finding {
@@ -97,7 +104,7 @@ static struct finding read_basic(SSL *ssl, OCSP_BASICRESP *basic)
 
     if (!issuer)
         return unusable("the issuer of the certificate is not known");
-    if (OCSP_basic_verify(basic, chain, store, 0) <= 0)
+    if (OCSP_basic_verify(basic, chain, store, BASIC_VERIFY_FLAGS) <= 0)
         return unusable("its signature cannot be verified");
     single = find_single(basic, sk_X509_value(chain, 0), issuer);
     return single ? read_single(single)
