@@ -31,41 +31,16 @@ void nsx_tls_options_init(struct nsx_tls_options *o)
 
 /* --- identity: a digest over everything that decides about trust --- */
 
-static int hash(EVP_MD_CTX *md, const void *data, size_t n)
-{
-    return EVP_DigestUpdate(md, &n, sizeof n)
-        && (n == 0 || EVP_DigestUpdate(md, data, n));
-}
-
-/* Not given and empty are two things. */
-static int hash_text(EVP_MD_CTX *md, const char *s)
-{
-    return hash(md, s, s ? strlen(s) + 1 : 0);
-}
-
 static int hash_int(EVP_MD_CTX *md, int value)
 {
-    return hash(md, &value, sizeof value);
-}
-
-/* A file by its name and what would change if it were replaced. */
-static int hash_file(EVP_MD_CTX *md, const char *file)
-{
-    struct stat st;
-    int ok = hash_text(md, file);
-
-    if (!ok || !file || stat(file, &st) != 0)
-        return ok;
-    return hash(md, &st.st_ino, sizeof st.st_ino)
-        && hash(md, &st.st_size, sizeof st.st_size)
-        && hash(md, &st.st_mtime, sizeof st.st_mtime);
+    return nsx_tls_hash_octets(md, &value, sizeof value);
 }
 
 static int hash_list(EVP_MD_CTX *md, const char *const *list, size_t n,
                      int (*hash_one)(EVP_MD_CTX *, const char *))
 {
     size_t i;
-    int ok = hash(md, &n, sizeof n);
+    int ok = nsx_tls_hash_octets(md, &n, sizeof n);
 
     for (i = 0; ok && i < n; i++)
         ok = hash_one(md, list[i]);
@@ -78,28 +53,28 @@ static int hash_verification(EVP_MD_CTX *md, const struct nsx_tls_options *o)
         && hash_int(md, o->names.check) && hash_int(md, (int)o->names.in_cn)
         && hash_int(md, (int)o->names.in_alt)
         && hash_int(md, (int)o->names.cn) && hash_int(md, o->names.ip_in_cn)
-        && hash_list(md, o->pins, o->pin_count, hash_text)
+        && hash_list(md, o->pins, o->pin_count, nsx_tls_hash_text)
         && hash_int(md, o->pins_required) && hash_int(md, o->check_crl)
-        && hash_file(md, o->crl_file) && hash_int(md, o->ocsp_mode)
-        && hash_text(md, o->identity);
+        && nsx_tls_hash_file(md, o->crl_file) && hash_int(md, o->ocsp_mode)
+        && nsx_tls_hash_text(md, o->identity);
 }
 
 static int hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
     return hash_int(md, o->ca_none)
-        && hash_list(md, o->ca_files, o->ca_file_count, hash_file)
-        && hash_list(md, o->ca_paths, o->ca_path_count, hash_file)
-        && hash(md, o->ca_pem, o->ca_pem ? o->ca_pem_len : 0)
-        && hash_text(md, getenv("SSL_CERT_FILE"))
-        && hash_text(md, getenv("SSL_CERT_DIR"));
+        && hash_list(md, o->ca_files, o->ca_file_count, nsx_tls_hash_file)
+        && hash_list(md, o->ca_paths, o->ca_path_count, nsx_tls_hash_file)
+        && nsx_tls_hash_octets(md, o->ca_pem, o->ca_pem ? o->ca_pem_len : 0)
+        && nsx_tls_hash_text(md, getenv("SSL_CERT_FILE"))
+        && nsx_tls_hash_text(md, getenv("SSL_CERT_DIR"));
 }
 
 static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
-    return hash_text(md, o->version) && hash_text(md, o->cipher_list)
-        && hash_text(md, o->ciphersuites) && hash_text(md, o->groups)
-        && hash_list(md, o->alpn, o->alpn_count, hash_text)
-        && hash_file(md, o->cert_file) && hash_file(md, o->key_file);
+    return nsx_tls_hash_text(md, o->version) && nsx_tls_hash_text(md, o->cipher_list)
+        && nsx_tls_hash_text(md, o->ciphersuites) && nsx_tls_hash_text(md, o->groups)
+        && hash_list(md, o->alpn, o->alpn_count, nsx_tls_hash_text)
+        && nsx_tls_hash_file(md, o->cert_file) && nsx_tls_hash_file(md, o->key_file);
 }
 
 static int make_identity(struct nsx_tls_config *c,

@@ -128,6 +128,27 @@ BIO *nsx_tls_bio_new(struct nsx_tls *tls);
 /* Judges the stapled answer; NSX_OK sets tls->staple. */
 nsx_status nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e);
 
+/* --- nsx_tls_system.c --- */
+
+/* The system's trust anchors as they are now: a reference to a store that
+ * others use too, so nothing may be added to it; or NULL. */
+X509_STORE *nsx_tls_system_store(void);
+
+/* --- nsx_tls_path.c --- */
+
+#define NSX_TLS_MAX_PATH 4096u
+
+/* Takes the next path off a list as OpenSSL writes it ("/a:/b"): copies it to
+ * out and answers its length, or 0 at the end.  Empty and overlong ones are
+ * skipped. */
+size_t nsx_tls_path_next(const char **list, char *out, size_t size);
+
+/* A file or directory by its name and what would change if it were replaced.
+ * NULL is not the same as "". */
+int nsx_tls_hash_file(EVP_MD_CTX *md, const char *file);
+int nsx_tls_hash_text(EVP_MD_CTX *md, const char *text);
+int nsx_tls_hash_octets(EVP_MD_CTX *md, const void *data, size_t n);
+
 /* --- nsx_tls_trust.c, nsx_tls_key.c, nsx_tls_protocol.c: parts of a
  * configuration; each applies its options to ctx --- */
 

@@ -9,14 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#ifdef _WIN32
-#define PATH_SEPARATOR ';'
-#else
-#define PATH_SEPARATOR ':'
-#endif
-
-#define MAX_PATH_TEXT 4096u
-
 static nsx_status unusable(struct nsx_error *e, const char *option,
                            const char *what)
 {
@@ -56,20 +48,12 @@ static nsx_status add_file(SSL_CTX *ctx, const char *file, struct nsx_error *e)
 /* 1 when one directory of the list exists. */
 static int any_directory(const char *list)
 {
-    char dir[MAX_PATH_TEXT];
+    char dir[NSX_TLS_MAX_PATH];
     struct stat st;
 
-    while (*list) {
-        size_t len = strcspn(list, (const char[]){ PATH_SEPARATOR, '\0' });
-
-        if (len < sizeof dir) {
-            memcpy(dir, list, len);
-            dir[len] = '\0';
-            if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
-                return 1;
-        }
-        list += len + (list[len] != '\0');
-    }
+    while (nsx_tls_path_next(&list, dir, sizeof dir) > 0)
+        if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+            return 1;
     return 0;
 }
 
@@ -137,6 +121,24 @@ static nsx_status add_crl_file(SSL_CTX *ctx, const char *file,
     return NSX_OK;
 }
 
+/* With a CRL to be added the store has to be our own. */
+static nsx_status add_system(SSL_CTX *ctx, const struct nsx_tls_options *o,
+                             struct nsx_error *e)
+{
+    X509_STORE *store;
+
+    if (o->crl_file) {
+        SSL_CTX_set_default_verify_paths(ctx); /* may find none */
+        ERR_clear_error();
+        return NSX_OK;
+    }
+    store = nsx_tls_system_store();
+    if (!store)
+        return nsx_error_set(e, NSX_E_NOMEM, "nsx_tls_trust_apply", NULL);
+    SSL_CTX_set_cert_store(ctx, store); /* takes the reference over */
+    return NSX_OK;
+}
+
 static nsx_status add_anchors(SSL_CTX *ctx, const struct nsx_tls_options *o,
                               struct nsx_error *e)
 {
@@ -145,11 +147,8 @@ static nsx_status add_anchors(SSL_CTX *ctx, const struct nsx_tls_options *o,
 
     if (o->ca_none)
         return NSX_OK;
-    if (!o->ca_pem && !o->ca_file_count && !o->ca_path_count) {
-        SSL_CTX_set_default_verify_paths(ctx); /* may find none */
-        ERR_clear_error();
-        return NSX_OK;
-    }
+    if (!o->ca_pem && !o->ca_file_count && !o->ca_path_count)
+        return add_system(ctx, o, e);
     if (o->ca_pem)
         st = add_pem(ctx, o, e);
     for (i = 0; st == NSX_OK && i < o->ca_file_count; i++)

@@ -231,6 +231,18 @@ static void test_environment(void)
     setenv("SSL_CERT_FILE", "/nonexistent", 1);
     setenv("SSL_CERT_DIR", pki_dir, 1);
     ok(trusts(&o, &e), "SSL_CERT_DIR counts: %s", e.text);
+    setenv("SSL_CERT_DIR", "/nonexistent", 1);
+    write_cert("system.pem", me.cert);
+    setenv("SSL_CERT_FILE", pki_path("system.pem"), 1);
+    ok(!trusts(&o, &e), "a bundle without our CA");
+    write_cert("system2.pem", ca.cert);
+    (void)rename(pki_path("system2.pem"), pki_path("system.pem"));
+    ok(trusts(&o, &e), "a bundle that changed is read again: %s", e.text);
+    o.check_crl = 1;
+    o.crl_file = write_crl("good.crl", &ca, NULL);
+    ok(trusts(&o, &e), "a CRL beside the system's CAs: %s", e.text);
+    o.crl_file = NULL;
+    ok(!trusts(&o, &e), "does not stay with them: %s", e.text);
     unsetenv("SSL_CERT_FILE");
     unsetenv("SSL_CERT_DIR");
 }

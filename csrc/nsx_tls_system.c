@@ -1,0 +1,99 @@
+/*
+ * nsx_tls_system.c - the system's trust anchors, read once and shared: a
+ * bundle of all the world's CAs takes longer to parse than a whole session.
+ */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE 1
+#endif
+
+#include "nsx_tls_priv.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_SIZE 32u
+
+static struct {
+    CRYPTO_RWLOCK *lock;
+    X509_STORE *store;
+    unsigned char key[KEY_SIZE]; /* of what store was read from */
+} system_cas; /* lives as long as the process */
+
+static CRYPTO_ONCE lock_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void make_lock(void)
+{
+    system_cas.lock = CRYPTO_THREAD_lock_new();
+}
+
+static const char *from_environment(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+
+    return value ? value : otherwise;
+}
+
+/* Each directory of the list: a certificate that comes or goes changes it. */
+static int hash_directories(EVP_MD_CTX *md, const char *list)
+{
+    char dir[NSX_TLS_MAX_PATH];
+    size_t used;
+    int ok = 1;
+
+    while (ok && (used = nsx_tls_path_next(&list, dir, sizeof dir)) > 0)
+        ok = nsx_tls_hash_file(md, dir);
+    return ok;
+}
+
+static int make_key(unsigned char *key)
+{
+    const char *file = from_environment(X509_get_default_cert_file_env(),
+                                        X509_get_default_cert_file());
+    const char *dirs = from_environment(X509_get_default_cert_dir_env(),
+                                        X509_get_default_cert_dir());
+    EVP_MD_CTX *md = EVP_MD_CTX_new();
+    int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
+        && nsx_tls_hash_file(md, file) && hash_directories(md, dirs)
+        && EVP_DigestFinal_ex(md, key, NULL);
+
+    EVP_MD_CTX_free(md);
+    return ok;
+}
+
+static X509_STORE *read_store(void)
+{
+    X509_STORE *store = X509_STORE_new();
+
+    if (store)
+        X509_STORE_set_default_paths(store); /* may find none */
+    ERR_clear_error();
+    return store;
+}
+
+/* Under the lock: the store is the one of this key afterwards. */
+static void refresh(const unsigned char *key)
+{
+    if (system_cas.store && memcmp(key, system_cas.key, KEY_SIZE) == 0)
+        return;
+    X509_STORE_free(system_cas.store);
+    system_cas.store = read_store();
+    memcpy(system_cas.key, key, KEY_SIZE);
+}
+
+X509_STORE *nsx_tls_system_store(void)
+{
+    unsigned char key[KEY_SIZE];
+    X509_STORE *store;
+
+    if (!CRYPTO_THREAD_run_once(&lock_once, make_lock) || !system_cas.lock
+        || !make_key(key) || !CRYPTO_THREAD_write_lock(system_cas.lock))
+        return NULL;
+    refresh(key);
+    store = system_cas.store;
+    if (store)
+        X509_STORE_up_ref(store);
+    CRYPTO_THREAD_unlock(system_cas.lock);
+    return store;
+}
