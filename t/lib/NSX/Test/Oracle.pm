@@ -33,7 +33,7 @@ package NSX::Test::Oracle;
 #   needs     the least version of the running perl's Net::SMTP
 #   needs_ipv6 1: skipped where there is no ::1
 #   after     sub ($log) that returns (name => value) facts out of the server's log
-#   differs   a difference made on purpose: { row => why, stock => \%facts, ours => \%facts };
+#   differs   a difference made on purpose: { stock => \%facts, ours => \%facts };
 #             nothing but these facts is compared then
 #
 # $t (NSX::Test::Oracle::Client): class, cmd_class, host, port, connect, list, scalar, void,
@@ -302,7 +302,7 @@ sub _judge {
     my $name = $scenario->{name};
     my @wrong;
     if (my $differs = $scenario->{differs}) {
-        $name = "$name (differs: $differs->{row})";
+        $name = "differs: $name";
         @wrong = (
             _compare_facts('stock', $differs->{stock}, $stock),
             _compare_facts('ours', $differs->{ _is_self_check() ? 'stock' : 'ours' }, $ours),

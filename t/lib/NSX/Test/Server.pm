@@ -23,6 +23,7 @@ package NSX::Test::Server;
 #   ['bytes', OCTETS]       send octet by octet
 #   ['drip', OCTETS, SECS, TIMES]   send the same again and again with pauses
 #   ['line'] ['body'] ['octets', N] ['eof']   read that much
+#   ['swallow']             read a message with its terminator, and keep nothing of it
 #   ['delay', SECS]         pause, still open
 #   ['stall', SECS]         the same: nothing is read meanwhile
 #   ['shut']                end our direction only
@@ -368,6 +369,8 @@ package NSX::Test::Server::Connection;
 use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use Socket;
 
+use constant END_OF_DATA => "\r\n.\r\n";
+
 # More octets from the client; false at its end, or when we were told to stop.
 sub fill {
     my ($self, $limit) = @_;
@@ -406,13 +409,26 @@ sub expect {
 # A message with its terminator.
 sub body {
     my $self = shift;
+    my $from = $self->{pos};
     while (1) {
-        my $have = substr $self->{in}, $self->{pos};
-        return $self->_take(3) if $have =~ /^\.\r\n/;
-        my $at = index $have, "\r\n.\r\n";
-        return $self->_take($at + 5) if $at >= 0;
+        return $self->_take(3) if substr($self->{in}, $self->{pos}, 3) eq ".\r\n";
+        my $at = index $self->{in}, END_OF_DATA, $from;
+        return $self->_take($at + length(END_OF_DATA) - $self->{pos}) if $at >= 0;
+        $from = length($self->{in}) - length END_OF_DATA;
+        $from = $self->{pos} if $from < $self->{pos};
         $self->fill or return;
     }
+}
+
+sub swallow {
+    my $self = shift;
+    until (substr($self->{in}, -length END_OF_DATA) eq END_OF_DATA) {
+        my $excess = length($self->{in}) - length(END_OF_DATA) - $self->{pos};
+        substr $self->{in}, $self->{pos}, $excess, '' if $excess > 0;
+        $self->fill or return;
+    }
+    substr $self->{in}, $self->{pos}, length $self->{in}, '';
+    return;
 }
 
 sub octets {
