@@ -208,7 +208,7 @@ nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
             return 0;
         }
         if (got == NSX_WAIT_FAILED) {
-            (void)nsx_channel_fail(&op->obj->ch, NSX_E_IO, "nsx_wait");
+            (void)nsx_error_errno(&op->obj->ch.error, errno, "nsx_wait");
             nsx_failed(aTHX_ op, caller);
             return 0;
         }
@@ -267,6 +267,9 @@ read_more(pTHX_ struct nsx_op *op, int64_t deadline)
     }
 }
 
+/* A deadline that is to be computed when a wait begins. */
+#define NSX_UNSET INT64_MIN
+
 /* The first line that ungetline put back, or NULL. */
 static SV *
 pushed_back(pTHX_ struct nsx_op *op)
@@ -293,11 +296,11 @@ line_sv(pTHX_ const char *text, size_t len)
     return sv;
 }
 
-SV *
-nsx_getline(pTHX_ struct nsx_op *op)
+/* *deadline is NSX_UNSET until a line must be waited for. */
+static SV *
+getline_within(pTHX_ struct nsx_op *op, int64_t *deadline)
 {
     struct nsx_line line;
-    int64_t deadline;
     nsx_status got;
     SV *sv;
 
@@ -309,9 +312,10 @@ nsx_getline(pTHX_ struct nsx_op *op)
     if (got != NSX_OK) {
         if (nsx_is_closed(aTHX_ op))
             return NULL;
-        deadline = nsx_deadline_after(nsx_timeout(aTHX_ op));
+        if (*deadline == NSX_UNSET)
+            *deadline = nsx_deadline_after(nsx_timeout(aTHX_ op));
         while (got == NSX_WANT_READ) {
-            if (!read_more(aTHX_ op, deadline))
+            if (!read_more(aTHX_ op, *deadline))
                 return NULL;
             got = nsx_channel_line(&op->obj->ch, &line);
         }
@@ -325,13 +329,21 @@ nsx_getline(pTHX_ struct nsx_op *op)
     return sv;
 }
 
+SV *
+nsx_getline(pTHX_ struct nsx_op *op)
+{
+    int64_t deadline = NSX_UNSET;
+
+    return getline_within(aTHX_ op, &deadline);
+}
+
 static SV *
-call_getline(pTHX_ struct nsx_op *op)
+call_getline(pTHX_ struct nsx_op *op, int64_t *deadline)
 {
     SV *line;
 
     if (!nsx_overridden(aTHX_ op, NSX_M_getline))
-        return nsx_getline(aTHX_ op);
+        return getline_within(aTHX_ op, deadline);
     line = nsx_call(aTHX_ op->self, "getline", 0, NULL);
     return SvOK(line) ? sv_mortalcopy(line) : NULL;
 }
@@ -422,13 +434,14 @@ reply_refused(pTHX_ struct nsx_op *op, const struct nsx_error *e)
 static int
 reply_by_methods(pTHX_ struct nsx_op *op)
 {
+    int64_t deadline = NSX_UNSET;
     struct nsx_reply count;
     struct nsx_error e;
 
     nsx_reply_init(&count);
     nsx_error_reset(&e);
     for (;;) {
-        SV *line = call_getline(aTHX_ op);
+        SV *line = call_getline(aTHX_ op, &deadline);
         SV *code;
         int digit, more;
 
@@ -615,15 +628,6 @@ pass_owed_reply(pTHX_ struct nsx_op *op)
     return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
 }
 
-static SV *
-shown_command(pTHX_ struct nsx_op *op)
-{
-    const struct nsx_buf *out = &op->obj->out;
-
-    return sv_2mortal(
-        newSVpvn((const char *)nsx_buf_data(out), out->len));
-}
-
 /* A command in the data phase ends the message first, as in Net::Cmd. */
 static void
 finish_message(pTHX_ struct nsx_op *op)
@@ -632,6 +636,29 @@ finish_message(pTHX_ struct nsx_op *op)
         nsx_tell(aTHX_ op->self, "dataend", 0, NULL);
     else
         (void)nsx_dataend(aTHX_ op);
+}
+
+static void
+wipe_command(pTHX_ void *arg)
+{
+    PERL_UNUSED_CONTEXT;
+    nsx_buf_wipe(&((struct nsx_object *)arg)->out);
+}
+
+/* Credentials do not stay in memory, however the write ends. */
+static int
+write_command(pTHX_ struct nsx_op *op, int more)
+{
+    struct nsx_buf *out = &op->obj->out;
+    int ok;
+
+    ENTER;
+    if (nsx_is_secret(aTHX_ op))
+        SAVEDESTRUCTOR_X(wipe_command, op->obj);
+    ok = nsx_write_unit(aTHX_ op, (const char *)nsx_buf_data(out), out->len,
+                        more);
+    LEAVE;
+    return ok;
 }
 
 int
@@ -650,14 +677,11 @@ nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
         return 0;
     build_command(aTHX_ op, argc, argv);
     if (nsx_debug_level(aTHX_ op)) {
-        SV *text = shown_command(aTHX_ op);
-
-        nsx_debug_print(aTHX_ op, 1,
-                        nsx_redacted(aTHX_ op, shown_command(aTHX_ op)));
-        return nsx_write_unit(aTHX_ op, SvPVX(text), SvCUR(text), more);
+        nsx_debug_print(aTHX_ op, 1, nsx_shown_command(aTHX_ op));
+        /* Once more: what printed it may have given another command. */
+        build_command(aTHX_ op, argc, argv);
     }
-    return nsx_write_unit(aTHX_ op, (const char *)nsx_buf_data(&obj->out),
-                          obj->out.len, more);
+    return write_command(aTHX_ op, more);
 }
 
 static int

@@ -104,7 +104,8 @@ struct nsx_object {
     int torn;               /* 1 while a unit is partly written */
     int answered;           /* 1 as a reply's wait ends without a die */
     int owed;               /* 1 when a die left a reply unread */
-    int secret;             /* 1 while command lines carry credentials */
+    int secret;             /* > 0 while command lines carry credentials */
+    struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
     HV *stash;              /* class the table below was made for */
     U32 generation;         /* and its state then */
     unsigned char overridden[NSX_METHOD_COUNT];
@@ -176,6 +177,9 @@ int nsx_addr_replaced(pTHX);
 /* Net::Cmd's DEF_REPLY_CODE: the code of a status that no server gave. */
 #define NSX_DEF_REPLY_CODE 421
 
+/* Reply code of an AUTH challenge (RFC 4954 4). */
+#define NSX_CHALLENGE_CODE "334"
+
 /* Status of a command the client knows not to work. */
 #define NSX_UNSUPPORTED_CODE 580
 
@@ -222,8 +226,6 @@ int nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more);
 /* A command and its reply, through the methods of these names. */
 int nsx_exchange(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
 
-/* The text of a command as the debugging output may show it. */
-SV *nsx_redacted(pTHX_ struct nsx_op *op, SV *text);
 
 /* --- write.c ----------------------------------------------------------- */
 
@@ -297,6 +299,13 @@ I32 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m,
                   I32 argc, SV **argv);
 int nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
              SV **argv);
+
+/* 1 when the command in op->obj->out carries credentials: behind AUTH's
+ * mechanism, in answer to a challenge, or because op->obj->secret says so. */
+int nsx_is_secret(pTHX_ struct nsx_op *op);
+
+/* Its text as the debugging output may show it: a new mortal. */
+SV *nsx_shown_command(pTHX_ struct nsx_op *op);
 
 /* EHLO's answer: fills the object's capability hash from lines. */
 void nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines);

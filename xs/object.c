@@ -50,6 +50,7 @@ object_new(pTHX)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
     nsx_channel_init(&obj->ch, -1);
     nsx_buf_init(&obj->out, NSX_MAX_COMMAND);
+    nsx_buf_init(&obj->offered, NSX_MAX_REPLY);
     obj->owner = PerlProc_getpid();
     return obj;
 }
@@ -59,6 +60,7 @@ object_free(struct nsx_object *obj)
 {
     nsx_channel_free(&obj->ch);
     nsx_buf_wipe(&obj->out);
+    nsx_buf_free(&obj->offered);
     nsx_free(obj->block);
     nsx_free(obj);
 }
@@ -104,6 +106,8 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     PERL_UNUSED_ARG(param);
     obj->inherited = old->inherited || old->ch.transport != NULL;
     obj->owed = old->owed;
+    (void)nsx_buf_append(&obj->offered, nsx_buf_data(&old->offered),
+                         old->offered.len);
     if (!obj->inherited)
         (void)nsx_channel_feed(&obj->ch, nsx_buf_data(&old->ch.in),
                                nsx_channel_buffered(&old->ch));

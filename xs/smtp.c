@@ -212,6 +212,19 @@ add_capability(pTHX_ HV *esmtp, SV *line)
         SvREFCNT_dec(value);
 }
 
+/* The server's own list of mechanisms: a script may put another in its place
+ * to force one. */
+static void
+remember_offer(pTHX_ struct nsx_object *obj, HV *esmtp)
+{
+    SV **list = hv_fetchs(esmtp, "AUTH", 0);
+    STRLEN len = 0;
+    const char *text = list ? SvPV(*list, len) : "";
+
+    nsx_buf_clear(&obj->offered);
+    (void)nsx_buf_append(&obj->offered, text, len);
+}
+
 void
 nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines)
 {
@@ -223,38 +236,64 @@ nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines)
     /* The first line is the greeting, whatever it looks like. */
     for (i = 1; i < count; i++)
         add_capability(aTHX_ esmtp, lines[i]);
+    remember_offer(aTHX_ op->obj, esmtp);
 }
 
-/* Where the words after "AUTH MECHANISM " begin in a command, or NULL. */
+/* Where the words after the mechanism at p begin, or NULL. */
 static const char *
-auth_secret(const char *text, const char *end)
+auth_secret(const char *p, const char *end)
 {
-    static const char verb[] = "AUTH ";
-    const char *p = text + sizeof verb - 1;
-
-    if ((size_t)(end - text) <= sizeof verb - 1
-        || foldEQ(text, verb, sizeof verb - 1) == 0)
-        return NULL;
     while (p < end && *p != ' ')
         p++;
     return p + 1 < end ? p + 1 : NULL;
 }
 
+/* The last reply was a challenge: what comes next answers it. */
+static int
+challenged(pTHX_ struct nsx_op *op)
+{
+    SV *code = nsx_fact(aTHX_ op->gv, NSX_K_CODE);
+
+    return code && SvOK(code) && strEQ(SvPV_nolen(code), NSX_CHALLENGE_CODE);
+}
+
+/* Where the credentials begin in the command in op->obj->out, or NULL. */
+static const char *
+find_secret(pTHX_ struct nsx_op *op, const char *text, const char *end)
+{
+    static const char verb[] = "AUTH ";
+    size_t len = (size_t)(end - text);
+
+    if (len > sizeof verb - 1 && foldEQ(text, verb, sizeof verb - 1))
+        return auth_secret(text + sizeof verb - 1, end);
+    if (len == 1 && *text == '*') /* the exchange is cancelled */
+        return NULL;
+    return op->obj->secret || challenged(aTHX_ op) ? text : NULL;
+}
+
+static const char *
+secret_of(pTHX_ struct nsx_op *op)
+{
+    const char *text = (const char *)nsx_buf_data(&op->obj->out);
+
+    return find_secret(aTHX_ op, text, text + op->obj->out.len - 2);
+}
+
+int
+nsx_is_secret(pTHX_ struct nsx_op *op)
+{
+    return secret_of(aTHX_ op) != NULL;
+}
+
 SV *
-nsx_redacted(pTHX_ struct nsx_op *op, SV *text)
+nsx_shown_command(pTHX_ struct nsx_op *op)
 {
     SV *shown = nsx_fact(aTHX_ op->gv, NSX_K_DEBUG_SECRETS);
-    STRLEN len;
-    const char *begin = SvPV(text, len);
-    const char *end = begin + len - 2; /* CRLF */
-    const char *secret = op->obj->secret ? begin : auth_secret(begin, end);
+    const char *text = (const char *)nsx_buf_data(&op->obj->out);
+    const char *secret = secret_of(aTHX_ op);
 
-    if (op->obj->secret && auth_secret(begin, end))
-        secret = auth_secret(begin, end);
-    else if (op->obj->secret && foldEQ(begin, "AUTH ", 5))
-        return text;
     if (!secret || (shown && SvTRUE(shown)))
-        return text;
-    return sv_2mortal(newSVpvf("%.*s<redacted>\r\n", (int)(secret - begin),
-                               begin));
+        return sv_2mortal(newSVpvn(text, op->obj->out.len));
+    return sv_2mortal(
+        newSVpvf("%.*s<redacted>\r\n", (int)(secret - text), text));
 }

@@ -221,7 +221,7 @@ salvage_reply(pTHX_ struct nsx_op *op)
     size_t used;
     int more = 1;
 
-    if (op->obj->handle == NSX_HANDLE_TIED || ch->transport)
+    if (op->obj->handle == NSX_HANDLE_TIED)
         return 0;
     nsx_error_reset(&ch->error);
     while (nsx_channel_fill(ch) == NSX_OK)
@@ -287,10 +287,12 @@ wait_for_room(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
         if (got == NSX_WAIT_READY)
             return 1;
         if (got != NSX_WAIT_SIGNAL) {
-            (void)nsx_channel_fail(&op->obj->ch,
-                                   got == NSX_WAIT_TIMEOUT ? NSX_E_TIMEOUT
-                                                           : NSX_E_IO,
-                                   "wait_for_room");
+            if (got == NSX_WAIT_TIMEOUT)
+                (void)nsx_channel_fail(&op->obj->ch, NSX_E_TIMEOUT,
+                                       "wait_for_room");
+            else
+                (void)nsx_error_errno(&op->obj->ch.error, errno,
+                                      "wait_for_room");
             return write_failed(aTHX_ op);
         }
         if (PL_sig_pending) {
