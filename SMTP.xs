@@ -132,7 +132,8 @@ send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
         ok = SvTRUE(nsx_call(aTHX_ op->self, "_BDAT", last ? 2 : 1, words));
     else
         ok = nsx_command(aTHX_ op, last ? 3 : 2,
-                         nsx_words(aTHX_ "BDAT", last ? 2 : 1, words), 1);
+                         nsx_words(aTHX_ "BDAT", last ? 2 : 1, words),
+                         SvCUR(data) > 0);
     if (!ok)
         return &PL_sv_no;
     if (nsx_overridden(aTHX_ op, NSX_M_rawdatasend)) {
@@ -670,6 +671,11 @@ mail(self, ...)
         opts = nsx_call_function(aTHX_ "_mail_options", items - 1, args);
     }
     arg = nsx_path_argument(aTHX_ &op, "FROM:", addr, opts);
+    if (GIMME_V == G_VOID) { /* its truth is wanted all the same */
+        if (!nsx_verb(aTHX_ &op, NSX_M__MAIL, 1, &arg))
+            nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
+        XSRETURN_EMPTY;
+    }
     count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__MAIL, 1, &arg);
     if (count == 0 || !SvTRUE(ST(count - 1)))
         nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
