@@ -71,10 +71,13 @@ static int hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 
 static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
-    return nsx_tls_hash_text(md, o->version) && nsx_tls_hash_text(md, o->cipher_list)
-        && nsx_tls_hash_text(md, o->ciphersuites) && nsx_tls_hash_text(md, o->groups)
+    return nsx_tls_hash_text(md, o->version)
+        && nsx_tls_hash_text(md, o->cipher_list)
+        && nsx_tls_hash_text(md, o->ciphersuites)
+        && nsx_tls_hash_text(md, o->groups)
         && hash_list(md, o->alpn, o->alpn_count, nsx_tls_hash_text)
-        && nsx_tls_hash_file(md, o->cert_file) && nsx_tls_hash_file(md, o->key_file);
+        && nsx_tls_hash_file(md, o->cert_file)
+        && nsx_tls_hash_file(md, o->key_file);
 }
 
 static int make_identity(struct nsx_tls_config *c,

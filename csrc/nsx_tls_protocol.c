@@ -70,8 +70,8 @@ static nsx_status add_word(struct choice *c, const char *text, size_t len,
     if (!w->supported)
         return bad_version(e, "SSL_version not supported", version);
     if (c->named && c->only != w->wire)
-        return bad_version(e, "cannot set multiple SSL protocols in SSL_version",
-                           version);
+        return bad_version(
+            e, "cannot set multiple SSL protocols in SSL_version", version);
     c->named = 1;
     c->only = w->wire;
     return NSX_OK;

@@ -167,7 +167,8 @@ static void blame_name(struct nsx_tls *tls, const struct nsx_tls_record *r)
 
     nsx_tls_subject_text(r->cert, subject, sizeof subject);
     names_text(r->cert, names, sizeof names);
-    snprintf(what, sizeof what, "the certificate is not for %s but for %s (%s)",
+    snprintf(what, sizeof what,
+             "the certificate is not for %s but for %s (%s)",
              tls->verify_name, names[0] ? names : "nobody", subject);
     blame(tls, X509_V_ERR_HOSTNAME_MISMATCH, "hostname verification failed: ",
           what);

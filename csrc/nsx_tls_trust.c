@@ -160,7 +160,8 @@ nsx_status nsx_tls_trust_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
                                struct nsx_error *e)
 {
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
-    unsigned long flags = X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN;
+    unsigned long flags =
+        X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN;
     nsx_status st;
 
     /* On the parameters of the connection, not of the store: an OCSP

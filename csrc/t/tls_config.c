@@ -116,7 +116,8 @@ static void test_alpn(void)
 static void test_pins(void)
 {
     static const char *const good[] = {
-        "sha256$0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
+        "sha256$"
+        "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
         "SHA1$01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14",
         "sha256$pub$"
         "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20",
