@@ -17,4 +17,16 @@ extern const struct nsx_api *nsx_base;
 
 void nsx_openssl_boot(pTHX);
 
+/* --- tls_peer.c -------------------------------------------------------- */
+
+/* The native TLS session of an object, or NULL. */
+struct nsx_tls *nsx_tls_of(pTHX_ SV *smtp);
+
+/* A new scalar of the buffer's octets, undef when ok is 0; frees buf. */
+SV *nsx_tls_octets(pTHX_ int ok, struct nsx_buf *buf);
+
+/* Channel binding data (RFC 9266, RFC 5929) by the type's name: a new scalar,
+ * undef when the connection has none. */
+SV *nsx_tls_binding(pTHX_ SV *smtp, const char *type);
+
 #endif
