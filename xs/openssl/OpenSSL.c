@@ -181,6 +181,74 @@ XS_EUPXS(XS_Net__SMTP__XS__OpenSSL_library)
 /* INCLUDE:  Including 'TLS.xsi' from 'OpenSSL.xs' */
 
 
+XS_EUPXS(XS_Net__SMTP__XS__OpenSSL__is_tls); /* prototype to pass -Wmissing-prototypes */
+XS_EUPXS(XS_Net__SMTP__XS__OpenSSL__is_tls)
+{
+    dVAR; dXSARGS;
+    if (items != 1)
+       croak_xs_usage(cv,  "smtp");
+    {
+	int	RETVAL;
+	dXSTARG;
+	SV *	smtp = ST(0)
+;
+#line 4 "./TLS.xsi"
+    RETVAL = nsx_tls_of(aTHX_ smtp) != NULL;
+#line 198 "OpenSSL.c"
+	XSprePUSH;
+	PUSHi((IV)RETVAL);
+    }
+    XSRETURN(1);
+}
+
+
+XS_EUPXS(XS_Net__SMTP__XS__OpenSSL__sent_client_certificate); /* prototype to pass -Wmissing-prototypes */
+XS_EUPXS(XS_Net__SMTP__XS__OpenSSL__sent_client_certificate)
+{
+    dVAR; dXSARGS;
+    if (items != 1)
+       croak_xs_usage(cv,  "smtp");
+    {
+#line 11 "./TLS.xsi"
+    struct nsx_tls *tls;
+#line 215 "OpenSSL.c"
+	int	RETVAL;
+	dXSTARG;
+	SV *	smtp = ST(0)
+;
+#line 13 "./TLS.xsi"
+    tls = nsx_tls_of(aTHX_ smtp);
+    RETVAL = tls && nsx_tls_own_cert(tls);
+#line 223 "OpenSSL.c"
+	XSprePUSH;
+	PUSHi((IV)RETVAL);
+    }
+    XSRETURN(1);
+}
+
+
+XS_EUPXS(XS_Net__SMTP__XS__OpenSSL__channel_binding); /* prototype to pass -Wmissing-prototypes */
+XS_EUPXS(XS_Net__SMTP__XS__OpenSSL__channel_binding)
+{
+    dVAR; dXSARGS;
+    if (items != 2)
+       croak_xs_usage(cv,  "smtp, type");
+    {
+	SV *	RETVAL;
+	SV *	smtp = ST(0)
+;
+	const char *	type = (const char *)SvPV_nolen(ST(1))
+;
+#line 21 "./TLS.xsi"
+    RETVAL = nsx_tls_binding(aTHX_ smtp, type);
+#line 245 "OpenSSL.c"
+	RETVAL = sv_2mortal(RETVAL);
+	ST(0) = RETVAL;
+    }
+    XSRETURN(1);
+}
+
+
 /* INCLUDE: Returning to 'OpenSSL.xs' from 'TLS.xsi' */
 
 
@@ -218,13 +286,16 @@ XS_EXTERNAL(boot_Net__SMTP__XS__OpenSSL)
 #endif
 
         newXS_deffile("Net::SMTP::XS::OpenSSL::library", XS_Net__SMTP__XS__OpenSSL_library);
+        newXS_deffile("Net::SMTP::XS::OpenSSL::_is_tls", XS_Net__SMTP__XS__OpenSSL__is_tls);
+        newXS_deffile("Net::SMTP::XS::OpenSSL::_sent_client_certificate", XS_Net__SMTP__XS__OpenSSL__sent_client_certificate);
+        newXS_deffile("Net::SMTP::XS::OpenSSL::_channel_binding", XS_Net__SMTP__XS__OpenSSL__channel_binding);
 
     /* Initialisation Section */
 
 #line 11 "OpenSSL.xs"
     nsx_openssl_boot(aTHX);
 
-#line 228 "OpenSSL.c"
+#line 299 "OpenSSL.c"
 
     /* End of Initialisation Section */
 

@@ -115,7 +115,15 @@ sub _replace {
 }
 
 sub can_inet6 { $socket_class eq 'IO::Socket::IP' && $socket_class }
-sub can_ssl   {'Net::SMTP::XS::TLS'}
+
+# TLS is always there.  Code that asks goes on to use IO::Socket::SSL where it
+# is installed, as the stock class has loaded it then.
+sub can_ssl {
+    local ($@, $SIG{__DIE__});
+    return eval { require IO::Socket::SSL; IO::Socket::SSL->VERSION('2.007') }
+        ? 'IO::Socket::SSL'
+        : 'Net::SMTP::XS::TLS';
+}
 
 # --- construction ----------------------------------------------------------
 
