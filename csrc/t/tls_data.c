@@ -343,6 +343,51 @@ static void test_renegotiation(void)
     nsx_tls_config_drop(refusing);
 }
 
+/* TLS 1.3: the server wants a certificate in mid-session. */
+static void test_late_client_cert(void)
+{
+    static const struct nsx_tls_target t = { HOST, HOST, NULL };
+    struct nsx_tls_options o;
+    struct nsx_tls_config *c;
+    struct nsx_error e;
+    struct link l;
+    const char *file;
+    X509 *shown = NULL;
+    char buf[8];
+    size_t got;
+    int needs;
+    long turn;
+
+    nsx_error_reset(&e);
+    nsx_tls_options_init(&o);
+    o.ca_files = &file;
+    o.ca_file_count = 1;
+    write_cert("me.pem", leaf2.cert);
+    o.cert_file = write_key("me.pem", leaf2.key, NULL);
+    file = pki_path("ca.pem");
+    c = nsx_tls_config_new(&o, &needs, &e);
+    link_open(&l, server_ctx(&leaf, NULL));
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(l.ctx), ca.cert);
+    if (link_handshake(&l, c, &t) != NSX_TLS_DONE)
+        bail_out(l.error.text);
+    SSL_set_verify(l.server, SSL_VERIFY_PEER | SSL_VERIFY_POST_HANDSHAKE,
+                   NULL);
+    ok(SSL_verify_client_post_handshake(l.server) == 1,
+       "the server may ask for a certificate later");
+    SSL_do_handshake(l.server);
+    server_say(&l, "250 ok\r\n", 8);
+    ok(client_read(&l, buf, 8, &got) == NSX_OK, "the session goes on");
+    for (turn = 0; turn < 1000 && !shown; turn++) {
+        relay(&l);
+        (void)SSL_read(l.server, buf, 1);
+        shown = SSL_get_peer_certificate(l.server);
+    }
+    ok(shown && X509_cmp(shown, leaf2.cert) == 0, "and the server gets ours");
+    X509_free(shown);
+    link_close(&l);
+    nsx_tls_config_drop(c);
+}
+
 /* Junk where a record should be. */
 static void test_garbage(void)
 {
@@ -467,6 +512,7 @@ int main(void)
     test_moving();
     test_key_update();
     test_renegotiation();
+    test_late_client_cert();
     test_garbage();
     test_last_words();
     test_channel();
