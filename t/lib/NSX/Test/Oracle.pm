@@ -106,11 +106,12 @@ sub oracle {
             _judge($scenarios[$n], map { _retrieve("$dir/$_.$n") } qw(stock ours));
         }
     }
-    return;
+    return 1;
 }
 
 sub _sides {
-    my $ours    = defined $ENV{NSX_ORACLE_OURS} ? $ENV{NSX_ORACLE_OURS} : 'Net::SMTP::XS';
+    my ($ours) = ($ENV{NSX_ORACLE_OURS} || 'Net::SMTP::XS') =~ /\A(:?[\w:]+)\z/
+        or die 'NSX_ORACLE_OURS is no class name';
     my $replace = $ours eq ':replace';
     my $native  = $replace || $ours eq 'Net::SMTP';
     return (
