@@ -2,12 +2,16 @@
  * nsx_tls_bio.c - OpenSSL's view of the descriptor: every octet goes through
  * nsx_io, so nothing blocks and nothing raises SIGPIPE.
  */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE 1
+#endif
+
 #include "nsx_tls_priv.h"
 
-#include <openssl/crypto.h>
+#include <pthread.h>
 
 static BIO_METHOD *method; /* made once, lives as long as the process */
-static CRYPTO_ONCE method_once = CRYPTO_ONCE_STATIC_INIT;
+static pthread_mutex_t method_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What nsx_io answered, in BIO's terms. */
 static int answer(BIO *bio, nsx_status st, size_t done, struct nsx_error *err)
@@ -71,24 +75,31 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
     return cmd == BIO_CTRL_FLUSH; /* nothing is buffered here */
 }
 
-static void make_method(void)
+static BIO_METHOD *make_method(void)
 {
     BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "nsx_io");
 
     if (m && BIO_meth_set_read(m, bio_read) && BIO_meth_set_write(m, bio_write)
         && BIO_meth_set_ctrl(m, bio_ctrl))
-        method = m;
-    else
-        BIO_meth_free(m);
+        return m;
+    BIO_meth_free(m);
+    return NULL;
+}
+
+static BIO_METHOD *the_method(void)
+{
+    pthread_mutex_lock(&method_lock);
+    if (!method)
+        method = make_method();
+    pthread_mutex_unlock(&method_lock);
+    return method;
 }
 
 BIO *nsx_tls_bio_new(struct nsx_tls *tls)
 {
-    BIO *bio;
+    BIO_METHOD *m = the_method();
+    BIO *bio = m ? BIO_new(m) : NULL;
 
-    if (!CRYPTO_THREAD_run_once(&method_once, make_method) || !method)
-        return NULL;
-    bio = BIO_new(method);
     if (!bio)
         return NULL;
     BIO_set_data(bio, tls);

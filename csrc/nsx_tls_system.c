@@ -8,25 +8,19 @@
 
 #include "nsx_tls_priv.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY_SIZE 32u
 
 static struct {
-    CRYPTO_RWLOCK *lock;
     X509_STORE *store;
     unsigned char key[KEY_SIZE]; /* of what store was read from */
 } system_cas; /* lives as long as the process */
 
-static CRYPTO_ONCE lock_once = CRYPTO_ONCE_STATIC_INIT;
-
-static void make_lock(void)
-{
-    system_cas.lock = CRYPTO_THREAD_lock_new();
-}
+static pthread_mutex_t system_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *from_environment(const char *name, const char *otherwise)
 {
@@ -87,13 +81,13 @@ X509_STORE *nsx_tls_system_store(void)
     unsigned char key[KEY_SIZE];
     X509_STORE *store;
 
-    if (!CRYPTO_THREAD_run_once(&lock_once, make_lock) || !system_cas.lock
-        || !make_key(key) || !CRYPTO_THREAD_write_lock(system_cas.lock))
+    if (!make_key(key))
         return NULL;
+    pthread_mutex_lock(&system_lock);
     refresh(key);
     store = system_cas.store;
     if (store)
         X509_STORE_up_ref(store);
-    CRYPTO_THREAD_unlock(system_cas.lock);
+    pthread_mutex_unlock(&system_lock);
     return store;
 }
