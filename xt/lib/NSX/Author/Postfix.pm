@@ -1,6 +1,7 @@
 package NSX::Author::Postfix;
 
 # Postfix with a configuration of its own; see NSX::Author::Server.
+# One more port: smtps-open, TLS from the first octet without AUTH.
 # Nothing of the system's Postfix is read, written or disturbed.
 
 use strict;
@@ -16,6 +17,8 @@ sub missing {
     return 'no saslpasswd2 command' if !$class->find_program('saslpasswd2');
     return;
 }
+
+sub services { $_[0]->SUPER::services, 'smtps-open' }
 
 sub configure {
     my ($self) = @_;
@@ -83,7 +86,7 @@ mynetworks = 127.0.0.0/8
 relay_domains = $domain
 relay_transport = deliver
 relay_recipient_maps =
-default_transport = error:loopback only
+default_transport = deliver
 alias_maps =
 alias_database =
 biff = no
@@ -99,6 +102,8 @@ in_flow_delay = 0
 smtpd_error_sleep_time = 0
 smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions =
+  check_recipient_access inline:{ {refused\@$domain = REJECT no such bird} }
 smtpd_forbid_bare_newline = reject
 smtpd_sasl_type = cyrus
 smtpd_sasl_path = smtpd
@@ -126,6 +131,7 @@ sub master_cf {
 127.0.0.1:$port->{auth} inet n - n - - smtpd $must_auth
 127.0.0.1:$port->{submission} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt $must_auth
 127.0.0.1:$port->{smtps} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes $must_auth
+127.0.0.1:$port->{'smtps-open'} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
 pickup    unix  n - n 60   1 pickup
 cleanup   unix  n - n -    0 cleanup
 qmgr      unix  n - n 300  1 qmgr

@@ -7,7 +7,8 @@ package NSX::Author::Server;
 #   my $server = $class->start;              # dies with the log on failure
 #   $server->port('smtp')                    # see below
 #   $server->user, ->password, ->ca_file     # one account, one authority
-#   $server->address('case-7')               # a mailbox made by naming it
+#   $server->address('case-7')               # a mailbox made by naming it;
+#                                            # Postfix refuses 'refused'
 #   $server->delivered('case-7')             # waits; { from, to, octets } ...
 #   $server->stop
 #
