@@ -6,13 +6,23 @@
 
 /* Returns one value.  The call that makes it may move Perl's stack, so the
  * slot is looked up after. */
-#define RETURN_SV(expression)        \
-    STMT_START                       \
-    {                                \
+#define RETURN_SV(expression)         \
+    STMT_START                        \
+    {                                 \
         SV *const ret = (expression); \
-        ST(0) = ret;                 \
-        XSRETURN(1);                 \
-    }                                \
+        ST(0) = ret;                  \
+        XSRETURN(1);                  \
+    }                                 \
+    STMT_END
+
+/* A number of our own, whatever tainted text was read to come to it. */
+#define RETURN_IV(number)                    \
+    STMT_START                               \
+    {                                        \
+        const IV iv = (number);              \
+        TAINT_NOT;                           \
+        RETURN_SV(sv_2mortal(newSViv(iv)));  \
+    }                                        \
     STMT_END
 
 /* The arguments from first on, in an array that stays where it is while Perl
@@ -99,6 +109,7 @@ return_sent(pTHX_ I32 ax, int sent)
         ST(0) = &PL_sv_undef;
         return 1;
     }
+    TAINT_NOT;
     ST(0) = sv_2mortal(newSViv(sent));
     return 1;
 }
@@ -227,6 +238,7 @@ greeting_word(pTHX_ AV *lines)
         text++;
     for (word = text; text < end && !isSPACE(*text); text++)
         ;
+    TAINT_NOT; /* a word that was parsed is trusted, as a regex capture is */
     if (text == word || (text - word == 1 && *word == '0'))
         return sv_2mortal(newSVpvs(" "));
     return sv_2mortal(newSVpvn(word, (STRLEN)(text - word)));
@@ -300,7 +312,7 @@ code(self, ...)
         code = nsx_def_reply_code(aTHX_ &op);
         sv_setsv_mg(nsx_fact_lvalue(aTHX_ gv, NSX_K_CODE), code);
     }
-    RETURN_SV(sv_mortalcopy(code));
+    RETURN_SV(nsx_copy(code));
 
 void
 message(self, ...)
@@ -321,7 +333,7 @@ message(self, ...)
     for (i = 0; i <= last; i++) {
         SV **line = av_fetch(resp, i, 0);
 
-        PUSHs(line ? sv_mortalcopy(*line) : &PL_sv_undef);
+        PUSHs(line ? nsx_copy(*line) : &PL_sv_undef);
     }
 
 void
@@ -339,7 +351,7 @@ set_status(self, ...)
     if (items != 3)
         usage(aTHX_ "set_status($code, $resp)");
     nsx_store_status(aTHX_ nsx_glob(aTHX_ self), ST(1), ST(2));
-    XSRETURN_IV(1);
+    RETURN_IV(1);
 
 void
 debug(self, ...)
@@ -355,7 +367,7 @@ debug(self, ...)
         RETURN_SV(nsx_call_function(aTHX_ "_set_debug", items, args));
     }
     level = nsx_fact(aTHX_ nsx_glob(aTHX_ self), NSX_K_DEBUG);
-    RETURN_SV(level && SvTRUE(level) ? sv_mortalcopy(level)
+    RETURN_SV(level && SvTRUE(level) ? nsx_copy(level)
                                    : sv_2mortal(newSViv(0)));
 
 IV
@@ -417,7 +429,7 @@ ungetline(self, ...)
     }
     av_unshift(lines, 1);
     (void)av_store(lines, 0, items > 1 ? newSVsv(ST(1)) : newSV(0));
-    XSRETURN_IV(av_len(lines) + 1 + (IV)lines_waiting(aTHX_ gv));
+    RETURN_IV(av_len(lines) + 1 + (IV)lines_waiting(aTHX_ gv));
 
 void
 parse_response(self, ...)
@@ -450,7 +462,7 @@ unsupported(self, ...)
     nsx_op_enter(aTHX_ &op, self);
     nsx_set_status(aTHX_ &op, sv_2mortal(newSViv(NSX_UNSUPPORTED_CODE)),
                    sv_2mortal(newSVpvs("Unsupported command")));
-    XSRETURN_IV(0);
+    RETURN_IV(0);
 
 void
 datasend(self, ...)
@@ -500,7 +512,7 @@ _is_closed(self, ...)
   PPCODE:
     PERL_UNUSED_VAR(items);
     nsx_op_enter(aTHX_ &op, self);
-    RETURN_SV(sv_2mortal(newSViv(nsx_check_closed(aTHX_ &op))));
+    RETURN_IV(nsx_check_closed(aTHX_ &op));
 
 void
 _set_status_closed(self, ...)
@@ -512,7 +524,7 @@ _set_status_closed(self, ...)
     err = items > 1 ? ST(1) : &PL_sv_undef;
     nsx_op_enter(aTHX_ &op, self);
     nsx_set_closed(aTHX_ &op, err, "_set_status_closed");
-    RETURN_SV(sv_2mortal(newSViv(nsx_debug_level(aTHX_ &op) != 0)));
+    RETURN_IV(nsx_debug_level(aTHX_ &op) != 0);
 
 void
 _set_status_timeout(self, ...)
@@ -523,7 +535,7 @@ _set_status_timeout(self, ...)
     PERL_UNUSED_VAR(items);
     nsx_op_enter(aTHX_ &op, self);
     nsx_set_timeout(aTHX_ &op, "_set_status_timeout");
-    RETURN_SV(sv_2mortal(newSViv(nsx_debug_level(aTHX_ &op) != 0)));
+    RETURN_IV(nsx_debug_level(aTHX_ &op) != 0);
 
 void
 _syswrite_with_timeout(self, ...)
@@ -535,12 +547,12 @@ _syswrite_with_timeout(self, ...)
     const char *text;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    line = sv_mortalcopy(items > 1 ? ST(1) : &PL_sv_undef);
+    line = nsx_copy(items > 1 ? ST(1) : &PL_sv_undef);
     if (SvUTF8(line) && !sv_utf8_downgrade(line, TRUE))
         Perl_croak(aTHX_ "Wide character in syswrite");
     text = SvOK(line) ? SvPV(line, len) : (len = 0, "");
     if (nsx_write(aTHX_ &op, text, len, 0, NULL))
-        XSRETURN_IV(1);
+        RETURN_IV(1);
     if (GIMME_V == G_LIST)
         XSRETURN_EMPTY;
     XSRETURN_UNDEF;
@@ -619,7 +631,7 @@ hello(self, ...)
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
     domain = items > 1 && SvTRUE(ST(1))
-        ? sv_mortalcopy(ST(1))
+        ? nsx_copy(ST(1))
         : sv_2mortal(newSVpvs("localhost.localdomain"));
     lines = say_hello(aTHX_ &op, domain);
     if (!lines) {
@@ -645,7 +657,7 @@ supports(self, ...)
         ? hv_fetch_ent((HV *)SvRV(esmtp), nsx_upper(aTHX_ ST(1)), 0, 0)
         : NULL;
     if (he) {
-        RETURN_SV(sv_mortalcopy(HeVAL(he)));
+        RETURN_SV(nsx_copy(HeVAL(he)));
     }
     if (items > 2)
         nsx_tell(aTHX_ op.self, "set_status", items - 2,
@@ -663,7 +675,7 @@ mail(self, ...)
     I32 count;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    addr = items > 1 ? sv_mortalcopy(ST(1)) : &PL_sv_undef;
+    addr = items > 1 ? nsx_copy(ST(1)) : &PL_sv_undef;
     nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
     if (items > 2) {
         args = arguments(aTHX_ ax, items, 1, 1);
@@ -723,14 +735,14 @@ recipient(self, ...)
         if (nsx_verb(aTHX_ &op, NSX_M__RCPT, 1, &arg))
             args[good++] = args[i];
         else if (!skip_bad)
-            XSRETURN_IV(0);
+            RETURN_IV(0);
     }
     if (!skip_bad)
-        XSRETURN_IV(1);
+        RETURN_IV(1);
     if (GIMME_V != G_LIST)
         RETURN_SV(good ? sv_2mortal(newSViv(good)) : NSX_SV_ZERO);
     for (i = 0; i < good; i++)
-        ST(i) = sv_mortalcopy(args[i]);
+        ST(i) = nsx_copy(args[i]);
     XSRETURN(good);
 
 void
@@ -749,7 +761,7 @@ data(self, ...)
     if (nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {
         warn_caller(aTHX_ "Net::SMTP::data: CHUNKING extension in use, must "
                           "call bdat instead");
-        XSRETURN_IV(0);
+        RETURN_IV(0);
     }
     direct = sends_whole(aTHX_ &op);
     if (!nsx_overridden(aTHX_ &op, NSX_M_datasend)) {
@@ -790,7 +802,7 @@ bdat(self, ...)
     if (!nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {
         warn_caller(aTHX_ "Net::SMTP::bdat: CHUNKING extension is not in "
                           "use, call data instead");
-        XSRETURN_IV(0);
+        RETURN_IV(0);
     }
     RETURN_SV(send_chunk(aTHX_ &op, items - 1,
                        arguments(aTHX_ ax, items, 1, 1), ix));
@@ -874,7 +886,7 @@ _xtext(text)
     const char *in;
     size_t size;
   CODE:
-    octets = sv_mortalcopy(text);
+    octets = nsx_copy(text);
     if (SvUTF8(octets))
         (void)sv_utf8_downgrade(octets, TRUE);
     in = SvPV(octets, len);

@@ -345,7 +345,7 @@ call_getline(pTHX_ struct nsx_op *op, int64_t *deadline)
     if (!nsx_overridden(aTHX_ op, NSX_M_getline))
         return getline_within(aTHX_ op, deadline);
     line = nsx_call(aTHX_ op->self, "getline", 0, NULL);
-    return SvOK(line) ? sv_mortalcopy(line) : NULL;
+    return SvOK(line) ? nsx_copy(line) : NULL;
 }
 
 int
@@ -358,6 +358,7 @@ nsx_parse_line(pTHX_ SV *line, SV **code, int *more)
 
     if (!nsx_reply_parse_line(text, body, &parsed))
         return 0;
+    TAINT_NOT; /* a code that was parsed is trusted */
     *code = sv_2mortal(newSVpvn(parsed.code, NSX_CODE_DIGITS));
     *more = parsed.more;
     sv_insert(line, 0, (STRLEN)(parsed.text - text), "", 0);
@@ -383,7 +384,7 @@ call_parse(pTHX_ struct nsx_op *op, SV *line, SV **code, int *more)
     count = call_method("parse_response", G_LIST);
     SPAGAIN;
     SP -= count;
-    *code = count > 0 ? sv_mortalcopy(SP[1]) : &PL_sv_undef;
+    *code = count > 0 ? nsx_copy(SP[1]) : &PL_sv_undef;
     *more = count > 1 && SvTRUE(SP[2]);
     PUTBACK;
     LEAVE;
@@ -602,7 +603,7 @@ settle_words(pTHX_ I32 argc, SV **argv)
         SV *sv = argv[i];
 
         if (SvGMAGICAL(sv) || SvROK(sv) || SvUTF8(sv))
-            sv = sv_mortalcopy(sv);
+            sv = nsx_copy(sv);
         if (!SvOK(sv)) {
             (void)nsx_call_function(aTHX_ "_undefined_word", 0, NULL);
             sv = sv_2mortal(newSVpvs(""));

@@ -117,6 +117,9 @@ struct nsx_op {
     struct nsx_object *obj;
 };
 
+/* A mortal copy.  (sv_mortalcopy takes the buffer of a mortal source away.) */
+#define nsx_copy(sv) sv_2mortal(newSVsv(sv))
+
 /* --- object.c ---------------------------------------------------------- */
 
 /* Called once an interpreter, when the shared object is loaded, and in each
@@ -225,7 +228,6 @@ int nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more);
 
 /* A command and its reply, through the methods of these names. */
 int nsx_exchange(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
-
 
 /* --- write.c ----------------------------------------------------------- */
 

@@ -187,7 +187,7 @@ void
 nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
 {
     op->gv = nsx_glob(aTHX_ self);
-    op->self = SvROK(self) ? sv_mortalcopy(self)
+    op->self = SvROK(self) ? nsx_copy(self)
                            : sv_2mortal(newRV_inc((SV *)op->gv));
     op->obj = nsx_object_find(aTHX_ op->gv);
     if (!op->obj)

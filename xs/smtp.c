@@ -200,6 +200,7 @@ add_capability(pTHX_ HV *esmtp, SV *line)
 
     if (!nsx_ehlo_line(text, len, &cap))
         return;
+    TAINT_NOT; /* what was parsed is trusted */
     keyword = upper(aTHX_ cap.keyword, cap.keyword_len);
     if (strEQ(SvPVX(keyword), "AUTH")
         && hv_exists_ent(esmtp, keyword, 0)) {

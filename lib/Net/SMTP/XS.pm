@@ -79,6 +79,8 @@ sub _replace_cmd {
     _install('Net::Cmd', 'Net::SMTP::XS::Cmd', @cmd_methods);
     _install('Net::Cmd', 'Net::SMTP::XS::Cmd',
         grep { !Net::Cmd->can($_) } @Net::SMTP::XS::Cmd::EXPORT);
+    eval q{package Net::Cmd; use Carp; use Errno 'EINTR'; use Symbol 'gensym'; 1}
+        or die $@;
     @Net::Cmd::EXPORT  = @Net::SMTP::XS::Cmd::EXPORT;
     @Net::Cmd::ISA     = ('Exporter') if !@Net::Cmd::ISA;
     $Net::Cmd::VERSION = STOCK_VERSION;
@@ -89,9 +91,12 @@ sub _replace_smtp {
     no warnings qw(once redefine);
     _install('Net::SMTP', __PACKAGE__, @smtp_methods);
     _install('Net::SMTP', 'Net::SMTP::XS::Cmd',
-        grep { !Net::SMTP->can($_) } @Net::SMTP::XS::Cmd::EXPORT);
+        grep { !exists $Net::SMTP::{$_} } @Net::SMTP::XS::Cmd::EXPORT);
     eval q{
         package Net::SMTP;    # whose parents SUPER looks at
+        use Carp;
+        use IO::Socket;
+        use Socket;
         sub new { Net::SMTP::XS::_new(sub { shift->SUPER::new(@_) }, @_) }
         1;
     } or die $@;
