@@ -49,6 +49,7 @@ static int is_dead(const struct nsx_channel *ch)
 static int is_readable(const struct nsx_channel *ch)
 {
     return !is_dead(ch) || ch->error.code == NSX_E_EOF
+        || ch->error.code == NSX_E_TLS_TRUNCATED
         || ch->error.code == NSX_E_IO;
 }
 
@@ -183,10 +184,12 @@ nsx_status nsx_channel_send(struct nsx_channel *ch, const void *data,
     if (ch->transport != NULL) {
         s = ch->transport->send(ch->transport_ctx, &ch->io, data, n, more,
                                 done, &ch->error);
-        return settle(s, *done, NSX_WANT_WRITE, &ch->error);
+        s = settle(s, *done, NSX_WANT_WRITE, &ch->error);
     }
-    s = nsx_io_send(&ch->io, data, n, more, done, &ch->error);
-    if (s == NSX_ERROR)
+    else {
+        s = nsx_io_send(&ch->io, data, n, more, done, &ch->error);
+    }
+    if (s == NSX_ERROR && ch->error.code == NSX_E_IO)
         rescue_input(ch);
     return s;
 }

@@ -27,7 +27,7 @@
 #define NSX_CODE_DIGITS 3u
 
 /* Text of an error, NUL included. */
-#define NSX_ERROR_TEXT 256u
+#define NSX_ERROR_TEXT 512u
 
 /* Server challenges ("334" steps) one authentication may take. */
 #define NSX_MAX_SASL_STEPS 16u
