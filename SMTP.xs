@@ -291,8 +291,9 @@ BOOT:
 void
 CLONE(...)
   CODE:
-    PERL_UNUSED_VAR(items);
-    nsx_glue_clone(aTHX);
+    /* perl calls it for every class that inherits it, too. */
+    if (items > 0 && strEQ(SvPV_nolen(ST(0)), "Net::SMTP::XS::Cmd"))
+        nsx_glue_clone(aTHX);
 
 void
 code(self, ...)
