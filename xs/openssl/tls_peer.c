@@ -40,3 +40,103 @@ nsx_tls_binding(pTHX_ SV *smtp, const char *type)
         ok = nsx_tls_binding_end_point(tls, &buf);
     return nsx_tls_octets(aTHX_ ok, &buf);
 }
+
+static SV *
+maybe_text(pTHX_ const char *text)
+{
+    return text ? newSVpv(text, 0) : newSV(0);
+}
+
+static SV *
+alpn(pTHX_ struct nsx_tls *tls)
+{
+    size_t len = 0;
+    const char *name = nsx_tls_alpn(tls, &len);
+
+    return name ? newSVpvn(name, len) : newSV(0);
+}
+
+SV *
+nsx_tls_fact(pTHX_ SV *smtp, enum nsx_tls_fact what)
+{
+    struct nsx_tls *tls = nsx_tls_of(aTHX_ smtp);
+
+    if (!tls)
+        return newSV(0);
+    switch (what) {
+    case NSX_FACT_CIPHER:
+        return maybe_text(aTHX_ nsx_tls_cipher(tls));
+    case NSX_FACT_VERSION:
+        return maybe_text(aTHX_ nsx_tls_version(tls));
+    case NSX_FACT_VERSION_INT:
+        return newSViv(nsx_tls_version_int(tls));
+    case NSX_FACT_SERVERNAME:
+        return maybe_text(aTHX_ nsx_tls_servername(tls));
+    case NSX_FACT_ALPN:
+        return alpn(aTHX_ tls);
+    case NSX_FACT_REUSED:
+        return newSViv(nsx_tls_session_reused(tls));
+    case NSX_FACT_PENDING:
+        return newSVuv(nsx_tls_pending(tls) + nsx_stream_buffered(aTHX_ smtp));
+    case NSX_FACT_VERIFY_NAME:
+        return maybe_text(aTHX_ nsx_tls_verify_name(tls));
+    }
+    return newSV(0);
+}
+
+/* --- certificates ------------------------------------------------------ */
+
+static struct x509_st *
+cert_of(pTHX_ SV *sv)
+{
+    struct x509_st *cert =
+        (struct x509_st *)nsx_held(aTHX_ sv, NSX_HELD_CERT);
+
+    if (!cert)
+        Perl_croak(aTHX_ "not a certificate of Net::SMTP::XS");
+    return cert;
+}
+
+SV *
+nsx_cert_fact(pTHX_ SV *sv, enum nsx_cert_fact what)
+{
+    typedef int (*getter)(struct x509_st *, struct nsx_buf *);
+    static const getter getters[] = {
+        nsx_tls_cert_subject, nsx_tls_cert_issuer, nsx_tls_cert_common_name,
+        nsx_tls_cert_dump,    nsx_tls_cert_serial, nsx_tls_cert_der,
+        nsx_tls_cert_pem
+    };
+    struct x509_st *cert = cert_of(aTHX_ sv);
+    struct nsx_buf buf;
+
+    nsx_buf_init(&buf, NSX_MAX_REPLY);
+    return nsx_tls_octets(aTHX_ getters[what](cert, &buf), &buf);
+}
+
+SV *
+nsx_cert_fingerprint(pTHX_ SV *sv, const char *digest, int pubkey)
+{
+    struct x509_st *cert = cert_of(aTHX_ sv);
+    struct nsx_buf buf;
+
+    nsx_buf_init(&buf, NSX_MAX_REPLY_LINE);
+    return nsx_tls_octets(
+        aTHX_ nsx_tls_cert_fingerprint(cert, digest, pubkey, &buf), &buf);
+}
+
+void
+nsx_cert_alt_names(pTHX_ SV *sv, AV *av)
+{
+    struct nsx_tls_alt_names *names =
+        nsx_tls_alt_names_open(cert_of(aTHX_ sv));
+    struct nsx_buf buf;
+    int type;
+
+    nsx_buf_init(&buf, NSX_MAX_REPLY);
+    while (names && nsx_tls_alt_names_next(names, &type, &buf)) {
+        av_push(av, newSViv(type));
+        av_push(av, nsx_tls_octets(aTHX_ 1, &buf));
+    }
+    nsx_tls_alt_names_close(names);
+    nsx_buf_free(&buf);
+}

@@ -175,6 +175,12 @@ sub _new {
     my %arg   = @_;
     $host = delete $arg{Host} if !$first;
 
+    my @tls;
+    if ($arg{SSL}) {
+        require Net::SMTP::XS::TLS;
+        $arg{Port} ||= SMTPS_PORT;
+        @tls = Net::SMTP::XS::TLS::context_for_new(undef, %arg) or return;
+    }
     my $hosts = defined $host ? $host : _configured_hosts();
     $arg{Timeout} = DEFAULT_TIMEOUT if !defined $arg{Timeout};
     if (!defined $hosts || ref $hosts && !@$hosts) {
@@ -185,6 +191,9 @@ sub _new {
     (my $obj, $host) = _connect($type, $super, $hosts, \%arg) or return;
     ${*$obj}{net_smtp_arg}  = \%arg;
     ${*$obj}{net_smtp_host} = $host;
+    if (@tls) {
+        Net::SMTP::XS::TLS::start_connected($obj, @tls) or return;
+    }
     $obj->autoflush(1);
     $obj->debug(exists $arg{Debug} ? $arg{Debug} : undef);
 
@@ -325,6 +334,24 @@ sub _replaced_addr {
 }
 
 # --- TLS and AUTH, loaded with OpenSSL when first asked for ------------------
+
+# What IO::Socket::SSL has on an object with TLS.
+my @tls_methods = qw(
+    errstr is_SSL stop_SSL get_cipher get_sslversion get_sslversion_int
+    get_servername get_session_reused alpn_selected next_proto_negotiated
+    pending peek peer_certificate peer_certificates sock_certificate
+    issuer_name subject_name dump_peer_certificate get_fingerprint
+    get_fingerprint_bin verify_hostname ocsp_resolver want_read want_write
+    can_client_sni can_server_sni can_multi_cert can_npn can_alpn can_ecdh
+    can_ipv6 can_ocsp can_ticket_keycb can_pha can_partial_chain
+);
+for my $name (@tls_methods) {
+    no strict 'refs';
+    *{$name} = sub {
+        require Net::SMTP::XS::TLS;
+        goto &{ Net::SMTP::XS::TLS::method_for($_[0], $name) };
+    };
+}
 
 sub starttls { require Net::SMTP::XS::TLS;  goto &Net::SMTP::XS::TLS::starttls }
 sub auth     { require Net::SMTP::XS::SASL; goto &Net::SMTP::XS::SASL::auth }

@@ -1,0 +1,326 @@
+package NSX::Test::TLS;
+
+# A loopback SMTP server with TLS, for tests, made of the openssl command: each
+# connection that starts TLS gets an "openssl s_server" of its own on a Unix
+# socket, and a relay between the two sides that can tamper with the stream.
+#
+#   my $why = NSX::Test::TLS->missing;          # a reason to skip, or ''
+#   my $server = NSX::Test::TLS->start(script => sub { my $c = shift; ... },
+#       connections => N, cert => 'server.pem', s_server => [more arguments]);
+#   ... connect to ('127.0.0.1', $server->port) ...
+#   my @seen = $server->finish;                 # one text for each connection
+#
+# The script is called for each connection, in a process of its own, with
+#   $c->line           one line from the client, without its end; undef at EOF
+#   $c->say(@lines)    each as a record (or segment) of its own, with CRLF
+#   $c->send($octets)  as is, in one record
+#   $c->start_tls      what follows is under TLS; true
+#   $c->relay(order)   to the relay, for octets towards the client: 'hold'
+#                      (nothing more), 'cut' (end of the stream at once), 'drip'
+#                      (octet by octet), 'half' (the next record's first half,
+#                      then nothing), 'split' (in pieces)
+#   $c->end            a close_notify and the end
+#   $c->smtp           answers commands until QUIT; notes them
+#   $c->note($text)    for finish
+
+use strict;
+use warnings;
+
+use Cwd ();
+use Errno ();
+use File::Basename ();
+use File::Temp ();
+use IO::Handle;
+use IO::Select;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use POSIX ();
+use Time::HiRes ();
+
+use constant {
+    LIMIT     => 30,       # seconds a server lives
+    READ_SIZE => 65536,
+    PAUSE     => 0.002,    # between pieces that must travel alone
+};
+
+my $certs = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../../../certs');
+sub cert { "$certs/$_[-1]" }
+
+my $missing;
+
+sub missing {
+    return $missing if defined $missing;
+    my $version = `openssl version 2>/dev/null` || '';
+    my $help    = `openssl s_server -help 2>&1` || '';
+    return $missing
+        = $version !~ /^(?:OpenSSL|LibreSSL)/ ? 'the openssl command is not there'
+        : $help !~ /-unix\b/                  ? 'openssl s_server knows no -unix'
+        :                                       '';
+}
+
+sub start {
+    my ($class, %arg) = @_;
+    my $self = bless { connections => 1, cert => 'server.pem', s_server => [], %arg,
+        owner => $$ }, $class;
+    $self->{listener} = IO::Socket::INET->new(
+        Listen => 5, LocalAddr => '127.0.0.1', Proto => 'tcp')
+        or die "listen: $!";
+    $self->{port} = $self->{listener}->sockport;
+    $self->{dir}  = File::Temp::tempdir(CLEANUP => 0);
+    my $pid = fork;
+    die "fork: $!" if !defined $pid;
+    if (!$pid) {
+        alarm LIMIT;
+        $SIG{PIPE} = 'IGNORE';
+        my $ok = eval { $self->_serve; 1 };
+        print STDERR "TLS server: $@" if !$ok;
+        POSIX::_exit(0);
+    }
+    close delete $self->{listener};
+    $self->{pid} = $pid;
+    return $self;
+}
+
+sub host {'127.0.0.1'}
+sub port { $_[0]{port} }
+
+sub finish {
+    my ($self) = @_;
+    my $pid = delete $self->{pid} or return;
+    waitpid $pid, 0;
+    return $self->_notes;
+}
+
+sub _notes {
+    my ($self) = @_;
+    my @notes;
+    for my $n (1 .. $self->{connections}) {
+        open my $in, '<', "$self->{dir}/note$n" or do { push @notes, ''; next };
+        local $/;
+        push @notes, scalar <$in>;
+    }
+    return @notes;
+}
+
+sub DESTROY {
+    my ($self) = @_;
+    return if $self->{owner} != $$;
+    local ($?, $!, $@);
+    if (my $pid = $self->{pid}) { kill KILL => $pid; waitpid $pid, 0 }
+    unlink glob "$self->{dir}/*";
+    rmdir $self->{dir};
+}
+
+# --- the server's processes ----------------------------------------------------
+
+sub _serve {
+    my ($self) = @_;
+    my @pids;
+    for my $n (1 .. $self->{connections}) {
+        my $client = $self->{listener}->accept or last;
+        my $pid = fork;
+        die "fork: $!" if !defined $pid;
+        if ($pid) { push @pids, $pid; close $client; next }
+        close $self->{listener};
+        alarm LIMIT;
+        $self->_connection($client, $n);
+        POSIX::_exit(0);
+    }
+    waitpid $_, 0 for @pids;
+}
+
+sub _connection {
+    my ($self, $client, $n) = @_;
+    open my $notes, '>', "$self->{dir}/note$n" or die "notes: $!";
+    $notes->autoflush(1);
+    my $c = bless { server => $self, client => $client, in => $client, out => $client,
+        buffer => '', notes => $notes, n => $n }, 'NSX::Test::TLS::Connection';
+    eval { $self->{script}->($c); 1 } or $c->note("died: $@");
+    $c->_clean_up;
+}
+
+package NSX::Test::TLS::Connection;
+
+use strict;
+use warnings;
+
+sub note { my ($c, @text) = @_; print { $c->{notes} } map {"$_\n"} @text }
+
+sub line {
+    my ($c) = @_;
+    while (1) {
+        return $1 if $c->{buffer} =~ s/\A(.*?)\r?\n//;
+        my $n = sysread $c->{in}, $c->{buffer}, NSX::Test::TLS::READ_SIZE(), length $c->{buffer};
+        next if !defined $n && $!{EINTR};
+        return if !$n;
+    }
+}
+
+sub send {
+    my ($c, $octets) = @_;
+    my $off = 0;
+    while ($off < length $octets) {
+        my $n = syswrite $c->{out}, $octets, length($octets) - $off, $off;
+        return 0 if !defined $n;
+        $off += $n;
+    }
+    return 1;
+}
+
+sub say {
+    my ($c, @lines) = @_;
+    for my $i (0 .. $#lines) {
+        Time::HiRes::sleep(NSX::Test::TLS::PAUSE()) if $i;
+        $c->send("$lines[$i]\r\n") or return 0;
+    }
+    return 1;
+}
+
+# The reply codes of a server that takes everything; under TLS it offers
+# nothing but what the script's esmtp says.
+sub smtp {
+    my ($c, %arg) = @_;
+    my @esmtp = @{ $arg{esmtp} || [] };
+    while (defined(my $line = $c->line)) {
+        $c->note($line);
+        if ($line =~ /^EHLO/i) {
+            my @reply = ('mail.nsx.example', @esmtp);
+            my $last = pop @reply;
+            $c->send(join '', (map {"250-$_\r\n"} @reply), "250 $last\r\n");
+        }
+        elsif ($line =~ /^STARTTLS/i) { $c->say('220 go'); return 'STARTTLS' }
+        elsif ($line =~ /^QUIT/i)     { $c->say('221 bye'); return 'QUIT' }
+        elsif ($line =~ /^DATA/i) {
+            $c->say('354 go');
+            while (defined($line = $c->line)) { $c->note($line); last if $line eq '.' }
+            $c->say('250 taken');
+        }
+        else { $c->say('250 ok') }
+    }
+    return 'EOF';
+}
+
+# --- TLS ----------------------------------------------------------------------------
+
+sub start_tls {
+    my ($c) = @_;
+    my $server = $c->{server};
+    my $path = "$server->{dir}/tls$c->{n}";
+    my @command = ('openssl', 's_server', '-quiet', '-unix', $path, '-naccept', 1,
+        '-cert', NSX::Test::TLS::cert($server->{cert}), @{ $server->{s_server} });
+
+    pipe my $to_read, my $to or die "pipe: $!";
+    pipe my $from, my $from_write or die "pipe: $!";
+    my $pid = fork;
+    die "fork: $!" if !defined $pid;
+    if (!$pid) {
+        open STDIN,  '<&', $to_read;
+        open STDOUT, '>&', $from_write;
+        open STDERR, '>', "$server->{dir}/errors$c->{n}";
+        $^F = 2;
+        exec @command or POSIX::_exit(127);
+    }
+    close $to_read;
+    close $from_write;
+    $c->{s_server} = $pid;
+
+    my $tls;
+    for (1 .. 1000) {
+        $tls = IO::Socket::UNIX->new(Peer => $path) and last;
+        Time::HiRes::sleep(0.005);
+    }
+    if (!$tls) { $c->note('openssl s_server did not start'); return 0 }
+    pipe my $orders, my $order or die "pipe: $!";
+    my $relay = fork;
+    die "fork: $!" if !defined $relay;
+    if (!$relay) {
+        close $_ for $to, $from, $order;
+        $c->_relay($tls, $orders);
+        POSIX::_exit(0);
+    }
+    close $_ for $tls, $orders, $c->{client};
+    $order->autoflush(1);
+    @{$c}{qw(relay orders in out)} = ($relay, $order, $from, $to);
+    my $early = $server->{early};
+    $c->relay($_) for $early ? @$early : ();
+    return 1;
+}
+
+sub relay { my ($c, $order) = @_; syswrite $c->{orders}, "$order\n"; Time::HiRes::sleep(0.02) }
+
+# The client's octets go on as they are; the server's as the orders say.
+sub _relay {
+    my ($c, $tls, $orders) = @_;
+    my $client = $c->{client};
+    my $select = IO::Select->new($client, $tls, $orders);
+    my $mode   = '';
+
+    while (1) {
+        for my $fh ($select->can_read) {
+            my $n = sysread $fh, my $octets, NSX::Test::TLS::READ_SIZE();
+            if ($fh == $orders) {
+                if (!$n) { $select->remove($fh); next }
+                $mode = (split /\n/, $octets)[-1];
+                return if $mode eq 'cut';
+            }
+            elsif ($fh == $client) {
+                if (!$n) { shutdown $tls, 1; $select->remove($fh); next }
+                _all($tls, $octets);
+            }
+            else {
+                if (!$n) { return if $mode ne 'hold' && $mode ne 'held'; $select->remove($fh); next }
+                _tampered($client, $octets, \$mode);
+            }
+        }
+    }
+}
+
+sub _all {
+    my ($to, $octets) = @_;
+    while (length $octets) {
+        my $n = syswrite $to, $octets;
+        return if !defined $n;
+        substr $octets, 0, $n, '';
+    }
+}
+
+sub _tampered {
+    my ($client, $octets, $mode) = @_;
+    if ($$mode eq 'hold') { return }
+    elsif ($$mode eq 'half') {
+        _all($client, substr $octets, 0, length($octets) / 2);
+        $$mode = 'hold';
+    }
+    elsif ($$mode eq 'drip' || $$mode eq 'split') {
+        my $size = $$mode eq 'drip' ? 1 : 700;
+        my $gap  = $$mode eq 'drip' ? 0.05 : NSX::Test::TLS::PAUSE();
+        while (length $octets) {
+            _all($client, substr $octets, 0, $size, '');
+            Time::HiRes::sleep($gap);
+        }
+    }
+    else { _all($client, $octets) }
+}
+
+sub end {
+    my ($c) = @_;
+    close $c->{out};
+    1 while defined $c->line;
+}
+
+sub _clean_up {
+    my ($c) = @_;
+    close $c->{out};
+    if (my $pid = $c->{s_server}) {
+        Time::HiRes::sleep(0.005), waitpid($pid, POSIX::WNOHANG()) && last for 1 .. 400;
+        kill KILL => $pid;
+        waitpid $pid, 0;
+    }
+    if (my $pid = $c->{relay}) {
+        close $c->{orders};
+        kill TERM => $pid;
+        waitpid $pid, 0;
+    }
+}
+
+1;
