@@ -277,34 +277,29 @@ sub _exchange {
 
 # AUTH and what follows, to the server's last reply.  Of a talk: name, line (to
 # be sent next; "" with AUTH is none), next (the line that answers a challenge,
-# or undef), believe (the server's success), error.
+# or undef), believe (the server's success), error.  Lines go from the talk to
+# command with no Perl function between: a stack trace would show them.
 sub _converse {
     my ($self, $talk) = @_;
     my $secrecy = _auth_secrecy($self);
     my $held    = length("AUTH $talk->{name} \r\n") + length $talk->{line} > LINE_LIMIT;
     my $steps   = 0;
 
-    my $class = _say($self, $talk, 'AUTH', $talk->{name},
-        $held || $talk->{line} eq '' ? () : $talk->{line});
+    my $class = $self->command('AUTH', $talk->{name},
+        $held || $talk->{line} eq '' ? () : $talk->{line})->response || 0;
     while ($class == CMD_MORE) {
         my $challenge = _challenge($self);
         if    (!$held)           { _answer($self, $talk, $challenge, ++$steps) }
         elsif ($challenge ne '') { _lose($talk, 'unexpected challenge') }
         $held = 0;
         return _cancel($self, $talk) if !defined $talk->{line};
-        $class = _say($self, $talk, $talk->{line});
+        $class = $self->command($talk->{line})->response || 0;
     }
     _wipe($talk->{line});
     return $refusal{ $self->code } ? REFUSED : OVER if $class != CMD_OK;
     return DONE if $talk->{believe}->();
     _give_up($self, $talk);
     return OVER;
-}
-
-sub _say {
-    my $self = shift;
-    my $talk = shift;
-    return $self->command(@_)->response || 0;
 }
 
 sub _challenge {

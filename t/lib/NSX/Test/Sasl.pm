@@ -94,7 +94,7 @@ sub _misbehave {
     my $fault = $talk->{fault};
     _ask_raw($talk, '!not base64!')                 if $fault eq 'not base64';
     _ask_raw($talk, 'QQ=')                          if $fault eq 'bad padding';
-    _ask($talk, 'x' x 60_000)                       if $fault eq 'long challenge';
+    _ask($talk, 'x' x 40_000)                       if $fault eq 'long challenge';
     do { _ask($talk, 'again') for 1 .. ENDLESS }    if $fault eq 'endless';
     $talk->{to_cancel} = '235 very well'            if $fault eq 'success for a cancel';
     _ask_raw($talk, '!')                            if $fault eq 'success for a cancel';
