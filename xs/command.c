@@ -456,7 +456,7 @@ reply_by_methods(pTHX_ struct nsx_op *op)
             not_a_reply(aTHX_ op, line);
             return NSX_DIGIT_NONE;
         }
-        digit = SvPV_nolen(code)[0];
+        digit = SvPV_nolen(nsx_copy(code))[0];
         add_reply_line(aTHX_ op, code, line);
         if (!more)
             return digit;

@@ -109,6 +109,8 @@ nsx_addr_path(pTHX_ GV *gv, SV *addr)
     SV *path;
 
     SvGETMAGIC(addr);
+    if (SvOK(addr) && !SvPOK(addr))
+        addr = nsx_copy(addr); /* a number stays one in the caller's scalar */
     if (SvOK(addr))
         text = SvPV_nomg(addr, len);
     if (exact && SvTRUE(exact))
