@@ -134,7 +134,8 @@ sub run {
     }
     waitpid $pid, 0;
     my $status = $?;
-    my @mail = $option->{fails} ? () : $server->delivered($mailbox, 1, $status ? 1 : ());
+    $server->settle;
+    my @mail = $server->delivered($mailbox, 0);
     return { status => $status, stdout => said($work, 'stdout'),
         stderr => said($work, 'stderr'), mail => \@mail, witness => witness($work) };
 }

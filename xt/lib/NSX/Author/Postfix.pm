@@ -66,6 +66,17 @@ END
     chown $uid, $gid, "$dir/conf/sasl/db";
 }
 
+# Waits until all that was accepted is delivered or put off.
+sub settle {
+    my ($self) = @_;
+    my $until = time + $self->MAIL_SECONDS;
+    while (time <= $until) {
+        my @waiting = glob "$self->{dir}/queue/{incoming,active,maildrop}/?*";
+        return if !@waiting;
+        select undef, undef, undef, $self->TICK_SECONDS;
+    }
+}
+
 # Headers and body leave as they came: no rewriting, nothing added but the
 # Received field in front, no MIME parsing, no field dropped.
 sub main_cf {

@@ -109,11 +109,12 @@ sub log {
 # MAILBOX.NUMBER: sender, recipient, then the message's octets.
 sub delivered {
     my ($self, $mailbox, $count, $seconds) = @_;
+    $count = 1 if !defined $count;
     my $until = time + ($seconds || MAIL_SECONDS);
     my @file;
     while (1) {
         @file = glob "$self->{dir}/mail/$mailbox.*";
-        last if @file >= ($count || 1) || time > $until;
+        last if @file >= $count || time > $until;
         select undef, undef, undef, TICK_SECONDS;
     }
     return map { $self->parse_delivery(slurp($_)) }
