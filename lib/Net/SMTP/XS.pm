@@ -354,7 +354,10 @@ for my $name (@tls_methods) {
 }
 
 sub starttls { require Net::SMTP::XS::TLS;  goto &Net::SMTP::XS::TLS::starttls }
-sub auth     { require Net::SMTP::XS::SASL; goto &Net::SMTP::XS::SASL::auth }
+sub auth {
+    { local $@; require Net::SMTP::XS::SASL; }
+    goto &Net::SMTP::XS::SASL::auth;
+}
 
 # --- the rest ----------------------------------------------------------------
 

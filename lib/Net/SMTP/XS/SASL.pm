@@ -195,15 +195,15 @@ sub _with_credentials {
 
     while (my $mechanism = _choose($choice)) {
         my ($verdict, $why) = _attempt($self, $mechanism, $choice->{bindings}, $config);
-        return 1  if $verdict eq DONE;
-        return '' if $verdict eq OVER;
+        return !!1 if $verdict eq DONE;
+        return !!0 if $verdict eq OVER;
         $choice->{refused} |= $mechanism->{bit};
         if ($verdict eq UNFIT) { $unfit = $why; next }
         $asked = 1;
         # The password may be wrong: it is not sent in the clear after that.
         $choice->{cleartext} = 0 if $self->code == WRONG_CREDENTIALS;
     }
-    return '' if $asked;
+    return !!0 if $asked;
     $self->set_status(
           _choose({ %$choice, cleartext => 1 }) ? _tls_needed()
         : defined $unfit                        ? (CANCELLED, [$unfit])
@@ -363,14 +363,15 @@ my $keeps_secrets = qr/\A(?:SCRAM-.*|CRAM-MD5|DIGEST-MD5|GSSAPI|GSS-SPNEGO
 
 my $base64 = qr{\A(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\z};
 
-# The server's mechanisms that the caller wants, where there is such a list.
+# The server's mechanisms that the caller wants, where there is such a list, in
+# its order.
 sub _candidates {
     my ($wanted, $offered) = @_;
     my @names = _words($offered);
 
     return \@names if !defined $wanted || $wanted eq '';
-    my %wanted = map { uc() => 1 } split /[^-\w]+/, $wanted;
-    return [grep { $wanted{ uc() } } @names];
+    my %offered = map { uc() => $_ } @names;
+    return [grep {defined} map { $offered{ uc() } } split /[^-\w]+/, $wanted];
 }
 
 sub _with_object {

@@ -156,7 +156,7 @@ sub _hmac_md5 {
 sub _cram {
     my ($talk) = @_;
     my $how       = $talk->{how};
-    my $challenge = "<$$." . time . '@mx.test>';
+    my $challenge = '<1896.697170952@mx.test>';
     $challenge = '' if $talk->{fault} eq 'empty challenge';
     my $right = "$how->{user} " . unpack 'H*', _hmac_md5($how->{password}, $challenge);
     return _verdict(_ask($talk, $challenge) eq $right);
@@ -178,7 +178,7 @@ sub _digest {
     $said{$1} = defined $2 ? $2 : $3
         while $answer =~ /\G,?([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^,]*))/g;
     my $a1 = join ':', md5(join ':', _latin1($how->{user}), $said{realm}, _latin1($how->{password})),
-        $said{nonce}, $said{cnonce};
+        $said{nonce}, $said{cnonce}, defined $said{authzid} ? $said{authzid} : ();
     my $response = sub {
         md5_hex(join ':', md5_hex($a1), @said{qw(nonce nc cnonce qop)},
             md5_hex("$_[0]:$said{'digest-uri'}"));
