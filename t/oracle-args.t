@@ -95,7 +95,7 @@ oracle(
         $s->_DATA;
         $t->scalar($s, datasend => 'x', $_[2], "\n");
         $t->scalar($s, 'dataend');
-    }),
+    }, needs => 3.07),
     each_kind('the options of mail', sub {
         my ($t, $s) = @_;
         $t->scalar($s, mail => 'a', Size => $_[2]);
@@ -206,7 +206,7 @@ oracle(
         $s->datasend([ $up, $text ]);
         $t->note(kept => $text, $up, $number);
         $t->scalar($s, 'dataend');
-    }),
+    }, needs => 3.07),
     on_session('upgraded text is counted in octets', sub {
         my ($t, $s) = @_;
         my $up = "caf\xe9\r\n";

@@ -174,7 +174,7 @@ oracle(
             $t->scalar(sub { $s->$method('extra') });
         }
         $t->scalar(sub { $s->debug(1, 2) });
-    }),
+    }, needs => 3.13),
     scripted('unsupported', [], sub {
         my ($t, $s) = @_;
         $t->each_context($s, 'unsupported');
@@ -403,7 +403,7 @@ oracle(
         my ($t, $s) = @_;
         $t->each_context($s, _syswrite_with_timeout => "a\nb\r\n");
         $t->each_context($s, _syswrite_with_timeout => '');
-    }),
+    }, needs => 3.08),
     scripted('the perl handle and the object share the wire', ["250 a"], sub {
         my ($t, $s) = @_;
         $t->scalar(sub { print {$s} "X one\r\n" });

@@ -136,6 +136,7 @@ oracle(
         },
     },
     {   name  => 'supports with too few or too many arguments',
+        needs => 3.13,
         calls => sub {
             my ($t, $s) = @_;
             $t->scalar($s, supports => 'NONE', 500);

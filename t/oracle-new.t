@@ -48,7 +48,7 @@ oracle(
     construct('Domain',          sub { $_[0]->host, Port => $_[0]->port, Domain => Socket::AF_INET() }),
     construct('Family',          sub { $_[0]->host, Port => $_[0]->port, Family => Socket::AF_INET() }),
     construct('Domain that does not fit', sub { $_[0]->host, Port => $_[0]->port, Domain => Socket::AF_INET6() },
-        needs_ipv6 => 1),
+        needs_ipv6 => 1, needs => 3.07),
     construct('a list of hosts', sub { [ $_[0]->host ], Port => $_[0]->port }),
     construct('a list, the first refuses', sub {
         my $t = shift;
@@ -100,8 +100,8 @@ oracle(
     construct('Hello 0', sub { $_[0]->host, Port => $_[0]->port, Hello => 0 }),
     construct('Hello of two words', sub { $_[0]->host, Port => $_[0]->port, Hello => 'a b' }),
     construct('Hello with a newline', sub { $_[0]->host, Port => $_[0]->port, Hello => "a\nb" }),
-    construct('SendHello 0', sub { $_[0]->host, Port => $_[0]->port, SendHello => 0 }),
-    construct('SendHello undef', sub { $_[0]->host, Port => $_[0]->port, SendHello => undef }),
+    construct('SendHello 0', sub { $_[0]->host, Port => $_[0]->port, SendHello => 0 }, needs => 3.06),
+    construct('SendHello undef', sub { $_[0]->host, Port => $_[0]->port, SendHello => undef }, needs => 3.06),
     construct('SendHello 1', sub { $_[0]->host, Port => $_[0]->port, SendHello => 1 }),
     construct('ExactAddresses', sub { $_[0]->host, Port => $_[0]->port, ExactAddresses => 1 }),
     construct('Debug', sub { $_[0]->host, Port => $_[0]->port, Debug => 1 }),
@@ -222,6 +222,7 @@ oracle(
         },
     },
     {   name => 'every method of stock is found',
+        needs => 3.08,
         code => sub {
             my $t = shift;
             $t->note(can => $_, $t->class->can($_) ? 1 : 0) for qw(

@@ -30,7 +30,7 @@ package NSX::Test::Oracle;
 #   undef_is_silent 1: warnings about undefined values are not compared
 #   exits     1: the process ends as a program does, all objects destroyed
 #   wire      0: the octets on the wire are not compared
-#   needs     the least version of the running perl's Net::SMTP
+#   needs     the least version of the running perl's Net::SMTP, 3.05 unless given
 #   needs_ipv6 1: skipped where there is no ::1
 #   after     sub ($log) that returns (name => value) facts out of the server's log
 #   differs   a difference made on purpose: { stock => \%facts, ours => \%facts };
@@ -66,6 +66,8 @@ use Exporter 'import';
 
 use constant SCENARIO_LIMIT => 15;    # seconds, then the client is killed
 use constant POLL           => 0.01;
+use constant OLDEST_COMPARED => 3.05; # before it, replies and state were kept otherwise
+use constant LONELY_RELEASE => 3.12;
 use constant SHOWN          => 8;     # differences told for each scenario
 
 # A connection script: banner, answer to EHLO with the extensions, and then a
@@ -275,9 +277,10 @@ sub _retrieve {
 
 sub _skip_reason {
     my ($scenario, $stock) = @_;
-    my $needs = $scenario->{needs};
-    return "Net::SMTP $stock->{version} here, $needs needed"
-        if defined $needs && $stock->{version} < $needs;
+    my $needs = $scenario->{needs} || OLDEST_COMPARED;
+    return "Net::SMTP $stock->{version} here, $needs needed" if $stock->{version} < $needs;
+    return "Net::SMTP $stock->{version} answers a closed connection as no other does"
+        if $stock->{version} == LONELY_RELEASE;
     return 'no IPv6 loopback' if $scenario->{needs_ipv6} && !_has_ipv6();
     return $scenario->{skip} if $scenario->{skip};
     return;

@@ -7,6 +7,7 @@ package NSX::Test::TLS;
 #   my $why = NSX::Test::TLS->missing;          # a reason to skip, or ''
 #   my $server = NSX::Test::TLS->start(script => sub { my $c = shift; ... },
 #       connections => N, cert => 'server.pem', s_server => [more arguments]);
+#   ... or ->implicit(...), ->starttls(...): a server that speaks SMTP
 #   ... connect to ('127.0.0.1', $server->port) ...
 #   my @seen = $server->finish;                 # one text for each connection
 #
@@ -79,6 +80,26 @@ sub start {
     close delete $self->{listener};
     $self->{pid} = $pid;
     return $self;
+}
+
+# A server that speaks SMTP: TLS at once, or after STARTTLS.
+sub implicit {
+    my ($class, %arg) = @_;
+    return $class->start(script => sub {
+        my ($c) = @_;
+        $c->start_tls and $c->say('220 mail.nsx.example') and $c->smtp;
+    }, %arg);
+}
+
+sub starttls {
+    my ($class, %arg) = @_;
+    return $class->start(script => sub {
+        my ($c) = @_;
+        $c->say('220 mail.nsx.example');
+        $c->smtp(esmtp => ['STARTTLS', 'SIZE 1000']) eq 'STARTTLS'
+            and $c->start_tls
+            and $c->smtp(esmtp => ['8BITMIME', 'HELP']);
+    }, %arg);
 }
 
 sub host {'127.0.0.1'}
