@@ -137,7 +137,7 @@ sub _refuse_kinds {
     }
     for my $name (grep { defined $arg->{$_} } @code) {
         _refuse_kind($name, 'a code reference')
-            if Scalar::Util::reftype($arg->{$name}) // '' ne 'CODE';
+            if (Scalar::Util::reftype($arg->{$name}) // '') ne 'CODE';
     }
     for my $name (qw(SSL_verify_mode SSL_ocsp_mode)) {
         Carp::croak("$name must be a number and not a string")
