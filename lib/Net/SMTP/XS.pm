@@ -137,11 +137,13 @@ sub _configured_hosts {
     return $Net::Config::NetConfig{smtp_hosts};
 }
 
-# The first host that takes a connection, and the object.
+# Takes hosts off the list up to the first that takes a connection: the
+# object, and that host.
 sub _connect {
     my ($type, $super, $hosts, $arg) = @_;
 
-    for my $host (ref $hosts ? @$hosts : $hosts) {
+    while (@$hosts) {
+        my $host = shift @$hosts;
         my $obj = $super->(
             $type,
             PeerAddr    => $host,
@@ -166,6 +168,14 @@ sub _refused {
     return;
 }
 
+# Our own options; what stock does not know it ignores.
+sub _check_options {
+    my ($arg) = @_;
+    my $rule = $arg->{BareCR};
+    Carp::croak(qq{BareCR => "$rule": it takes 'convert' or 'refuse'})
+        if defined $rule && $rule !~ /\A(?:convert|refuse)\z/;
+}
+
 sub _new {
     my $super = shift;
     my $self  = shift;
@@ -181,6 +191,7 @@ sub _new {
         $arg{Port} ||= SMTPS_PORT;
         @tls = Net::SMTP::XS::TLS::context_for_new(undef, %arg) or return;
     }
+    _check_options(\%arg);
     my $hosts = defined $host ? $host : _configured_hosts();
     $arg{Timeout} = DEFAULT_TIMEOUT if !defined $arg{Timeout};
     if (!defined $hosts || ref $hosts && !@$hosts) {
@@ -188,26 +199,39 @@ sub _new {
         return;
     }
 
-    (my $obj, $host) = _connect($type, $super, $hosts, \%arg) or return;
-    ${*$obj}{net_smtp_arg}  = \%arg;
-    ${*$obj}{net_smtp_host} = $host;
+    my @hosts = ref $hosts ? @$hosts : $hosts;
+    while (@hosts) {
+        (my $obj, $host) = _connect($type, $super, \@hosts, \%arg) or return;
+        ${*$obj}{net_smtp_arg}  = \%arg;
+        ${*$obj}{net_smtp_host} = $host;
+        return $obj if _begin($obj, \%arg, @tls);
+        last        if !$arg{NextHost};
+    }
+    return;
+}
+
+# The session up to EHLO's answer: true, or false with $@ set and the object
+# closed.
+sub _begin {
+    my ($obj, $arg, @tls) = @_;
+
     if (@tls) {
         Net::SMTP::XS::TLS::start_connected($obj, @tls) or return;
     }
     $obj->autoflush(1);
-    $obj->debug(exists $arg{Debug} ? $arg{Debug} : undef);
+    $obj->debug(exists $arg->{Debug} ? $arg->{Debug} : undef);
 
     return _refused($obj) if $obj->response != CMD_OK;
-    ${*$obj}{net_smtp_exact_addr} = $arg{ExactAddresses};
-    ${*$obj}{net_smtp_bare_cr} = $arg{BareCR} if defined $arg{BareCR};
-    ${*$obj}{net_smtp_debug_secrets} = 1 if $arg{DebugSecrets};
+    ${*$obj}{net_smtp_exact_addr} = $arg->{ExactAddresses};
+    ${*$obj}{net_smtp_bare_cr} = $arg->{BareCR} if defined $arg->{BareCR};
+    ${*$obj}{net_smtp_debug_secrets} = 1 if $arg->{DebugSecrets};
     (${*$obj}{net_smtp_banner}) = $obj->message;
     (${*$obj}{net_smtp_domain}) = $obj->message =~ /\A\s*(\S+)/;
 
-    if (!exists $arg{SendHello} || $arg{SendHello}) {
-        $obj->hello($arg{Hello} || '') or return _refused($obj);
+    if (!exists $arg->{SendHello} || $arg->{SendHello}) {
+        $obj->hello($arg->{Hello} || '') or return _refused($obj);
     }
-    return $obj;
+    return 1;
 }
 
 sub new { _new(sub { shift->SUPER::new(@_) }, @_) }
