@@ -242,7 +242,9 @@ oracle(
         exits  => 1,
         code  => sub {
             my $t = shift;
-            my $in_time = $t->within(0.1, sub { my $s = $t->connect; $s->mail('a@test') });
+            my $s = $t->connect;
+            my $in_time = $t->within(0.1, sub { $s->mail('a@test') });
+            undef $s;
             $t->note(in_time => $in_time);
         },
     },
