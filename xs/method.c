@@ -95,6 +95,23 @@ nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
     return obj->overridden[m];
 }
 
+/* Puts a call's arguments on the stack; self may be NULL for a function. */
+static void
+push_arguments(pTHX_ SV *self, I32 argc, SV **argv)
+{
+    dSP;
+    I32 i;
+
+    PUSHMARK(SP);
+    EXTEND(SP, argc + 1);
+    if (self)
+        PUSHs(self);
+    for (i = 0; i < argc; i++)
+        PUSHs(argv[i]);
+    PUTBACK;
+}
+
+/* Takes a call's one value off the stack, with a reference of its own. */
 static SV *
 pop_result(pTHX_ I32 count)
 {
@@ -109,18 +126,11 @@ pop_result(pTHX_ I32 count)
 SV *
 nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
 {
-    dSP;
     SV *ret;
-    I32 i;
 
     ENTER;
     SAVETMPS;
-    PUSHMARK(SP);
-    EXTEND(SP, argc + 1);
-    PUSHs(self);
-    for (i = 0; i < argc; i++)
-        PUSHs(argv[i]);
-    PUTBACK;
+    push_arguments(aTHX_ self, argc, argv);
     ret = pop_result(aTHX_ call_method(name, G_SCALAR));
     FREETMPS;
     LEAVE;
@@ -130,17 +140,9 @@ nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
 void
 nsx_tell(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
 {
-    dSP;
-    I32 i;
-
     ENTER;
     SAVETMPS;
-    PUSHMARK(SP);
-    EXTEND(SP, argc + 1);
-    PUSHs(self);
-    for (i = 0; i < argc; i++)
-        PUSHs(argv[i]);
-    PUTBACK;
+    push_arguments(aTHX_ self, argc, argv);
     (void)call_method(name, G_VOID | G_DISCARD);
     FREETMPS;
     LEAVE;
@@ -149,18 +151,12 @@ nsx_tell(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
 SV *
 nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
 {
-    dSP;
     CV *cv = own_function(aTHX_ name);
     SV *ret;
-    I32 i;
 
     ENTER;
     SAVETMPS;
-    PUSHMARK(SP);
-    EXTEND(SP, argc);
-    for (i = 0; i < argc; i++)
-        PUSHs(argv[i]);
-    PUTBACK;
+    push_arguments(aTHX_ NULL, argc, argv);
     ret = pop_result(aTHX_ call_sv((SV *)cv, G_SCALAR));
     FREETMPS;
     LEAVE;
@@ -170,19 +166,14 @@ nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
 I32
 nsx_tail_call(pTHX_ I32 ax, SV *self, const char *name, I32 argc, SV **argv)
 {
-    dSP;
     I32 i, count;
+    SV **first;
 
-    PUSHMARK(SP);
-    EXTEND(SP, argc + 1);
-    PUSHs(self);
-    for (i = 0; i < argc; i++)
-        PUSHs(argv[i]);
-    PUTBACK;
+    push_arguments(aTHX_ self, argc, argv);
     count = call_method(name, GIMME_V);
-    SPAGAIN;
+    first = PL_stack_sp - count + 1;
     for (i = 0; i < count; i++)
-        PL_stack_base[ax + i] = SP[i - count + 1];
+        PL_stack_base[ax + i] = first[i];
     return count;
 }
 
