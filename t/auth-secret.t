@@ -206,7 +206,9 @@ subtest 'an exception in the middle' => sub {
 # The process that authenticates makes its secret from a seed, in place, and
 # wipes it; its parent, who knows the seed, looks through its memory.
 subtest 'memory given back holds no secret' => sub {
+    my $seed = 0;    # another each time: a child has its parent's memory
     for my $case ((map { [$_, 0] } @mechanisms), ['PLAIN', 1]) {
+        $seed++;
         my ($name, $keep) = @$case;
         my $server = NSX::Test::Server->start(
             smtp => NSX::Test::Sasl->smtp(mechanisms => [$name], password => 'x'));
@@ -216,7 +218,7 @@ subtest 'memory given back holds no secret' => sub {
         if (!$pid) {
             $server->forget;
             close $hold;
-            my $ok = eval { authenticate_with_seed($server, $name, $$, $keep) };
+            my $ok = eval { authenticate_with_seed($server, $name, $seed, $keep) };
             syswrite $tell, $ok ? 'y' : 'n';
             sysread $leave, my $nothing, 1;
             require POSIX;
@@ -224,7 +226,7 @@ subtest 'memory given back holds no secret' => sub {
         }
         close $tell;
         sysread $done, my $ok, 1;
-        my $found = $ok eq 'y' ? search_memory($pid, $pid) : 'no attempt';
+        my $found = $ok eq 'y' ? search_memory($pid, $seed) : 'no attempt';
         close $hold;
         waitpid $pid, 0;
         $server->finish;

@@ -51,6 +51,10 @@ my @binding_types = qw(tls-exporter tls-server-end-point);
 # meet with the same answer.
 my $wrong_credentials = qr/\A(?:invalid-proof|unknown-user|invalid-username-encoding)\b/;
 
+# The server sees another TLS connection than we do.  Whoever is in between is
+# not given the password by a weaker mechanism.
+my $somebody_between = qr/\Achannel-bindings-dont-match\b/;
+
 BEGIN {
     no strict 'refs';
     *$_ = \&{"Net::SMTP::XS::OpenSSL::$_"} for qw(_wipe _is_tls _channel_binding
@@ -227,7 +231,7 @@ sub _nothing_fits {
 # binds the channel is tried with each binding there is.
 sub _attempt {
     my ($self, $mechanism, $bindings, $config) = @_;
-    my ($verdict, $why);
+    my ($verdict, $why, $reason);
 
     for my $binding ($mechanism->{binding} ? @$bindings : $bindings->[0]) {
         my %with = %$config;
@@ -235,9 +239,10 @@ sub _attempt {
         # As the core module has it: the one who logs in, twice.
         $with{authzid} = $with{user}
             if $mechanism->{name} eq 'PLAIN' && !exists $with{authzid};
-        ($verdict, $why, my $reason) = _exchange($self, $mechanism, \%with);
+        ($verdict, $why, $reason) = _exchange($self, $mechanism, \%with);
         last if $verdict ne REFUSED || $reason =~ $wrong_credentials;
     }
+    $verdict = OVER if $reason =~ $somebody_between;
     return ($verdict, $why);
 }
 

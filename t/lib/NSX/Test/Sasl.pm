@@ -10,11 +10,16 @@ package NSX::Test::Sasl;
 #   user, password, token   what is right; the defaults are the subs below
 #   replies  { MECHANISM => reply } given at once, before any exchange
 #   faults   { MECHANISM => name of a misdeed }, see the mechanism's sub
+#   binding  sub ($type) that returns channel binding data, for -PLUS
 #   line     the EHLO line, when it is not "AUTH mechanisms"
 #   on, extensions   as NSX::Test::Server has them
 #
 # $log->{sasl} of the finished server lists the attempts: { mechanism, initial
 # (as sent, undef for none), said [what the client said, base64], outcome }.
+#
+# For another server, with a $conn that can send($octets) and line:
+#
+#   my $reply = NSX::Test::Sasl->answer(\%arguments, $line, $conn, \my @attempts);
 
 use strict;
 use warnings;
@@ -35,8 +40,8 @@ my %mechanism = (
     'LOGIN'         => \&_login,
     'CRAM-MD5'      => \&_cram,
     'DIGEST-MD5'    => \&_digest,
-    'SCRAM-SHA-1'   => sub { _scram(@_, \&hmac_sha1,   \&sha1) },
-    'SCRAM-SHA-256' => sub { _scram(@_, \&hmac_sha256, \&sha256) },
+    (map { $_ => sub { _scram(@_, \&hmac_sha1,   \&sha1) } } qw(SCRAM-SHA-1 SCRAM-SHA-1-PLUS)),
+    (map { $_ => sub { _scram(@_, \&hmac_sha256, \&sha256) } } qw(SCRAM-SHA-256 SCRAM-SHA-256-PLUS)),
     'XOAUTH2'       => \&_xoauth2,
     'OAUTHBEARER'   => \&_oauthbearer,
     'EXTERNAL'      => sub { _initial($_[0]); '235 so you say' },
@@ -45,32 +50,38 @@ my %mechanism = (
 
 sub smtp {
     my ($class, %arg) = @_;
-    my %how = (
+    my $line = defined $arg{line} ? $arg{line} : "AUTH @{ $arg{mechanisms} }";
+    return {
+        extensions => [@{ $arg{extensions} || [] }, $line],
+        on         => {
+            %{ $arg{on} || {} },
+            AUTH => sub {
+                my ($said, $session) = @_;
+                return $class->answer(\%arg, $said, $session->{conn}, $session->{log}{sasl} ||= []);
+            },
+        },
+    };
+}
+
+sub answer {
+    my ($class, $arg, $line, $conn, $attempts) = @_;
+    my $how = {
         user     => user(),
         password => password(),
         token    => token(),
         replies  => {},
         faults   => {},
-        %arg
-    );
-    my $line = defined $how{line} ? $how{line} : "AUTH @{ $how{mechanisms} }";
-    return {
-        extensions => [@{ $arg{extensions} || [] }, $line],
-        on         => { %{ $arg{on} || {} }, AUTH => sub { _auth(\%how, @_) } },
+        %$arg
     };
-}
-
-sub _auth {
-    my ($how, $line, $session) = @_;
     my (undef, $name, $initial) = split / /, $line, 3;
     my $talk = {
         how     => $how,
-        conn    => $session->{conn},
+        conn    => $conn,
         name    => uc $name,
         initial => $initial,
         fault   => $how->{faults}{ uc $name } || '',
     };
-    push @{ $session->{log}{sasl} },
+    push @$attempts,
         my $attempt = { mechanism => $talk->{name}, initial => $initial, said => [] };
     $talk->{said} = $attempt->{said};
     my $outcome = $how->{replies}{ $talk->{name} };
@@ -197,8 +208,21 @@ sub _salted {
     return $result;
 }
 
+# What the client must bind, or a refusal.
+sub _bound {
+    my ($talk, $gs2) = @_;
+    my $plus = $talk->{name} =~ /-PLUS\z/;
+    my $type = $gs2 =~ /\Ap=([^,]+),/ ? $1 : undef;
+    return '535 what is to be bound?' if $plus xor defined $type;
+    return '535 but we do bind channels'
+        if $gs2 =~ /\Ay/ && grep {/-PLUS\z/} @{ $talk->{how}{mechanisms} };
+    return $gs2 if !$plus;
+    my $data = $talk->{how}{binding}->($type);
+    return defined $data ? $gs2 . $data : '535 no such binding';
+}
+
 # Faults: own nonce, no nonce, extension, iterations, malformed, wrong proof,
-# no proof, refuses in exchange, early success
+# no proof, refuses in exchange, early success, asks after the end
 sub _scram {
     my ($talk, $hmac, $hash) = @_;
     my $how   = $talk->{how};
@@ -207,6 +231,8 @@ sub _scram {
     my ($gs2, $bare, $nonce) = $first =~ /\A(\w(?:=[^,]*)?,[^,]*,)((?:.*,)?r=([^,]+))\z/
         or return '501 malformed';
     return '235 no need to prove anything' if $fault eq 'early success';
+    my $bound = _bound($talk, $gs2);
+    return $bound if $bound =~ /\A535/;
 
     my $both = $fault eq 'own nonce' ? 'mine' : $fault eq 'no nonce' ? $nonce : "${nonce}server";
     my $count = $fault eq 'iterations' ? 4_000_000_000 : ITERATIONS;
@@ -225,10 +251,12 @@ sub _scram {
     $user =~ s/=3D/=/g;
     my $right = $client ^ $hmac->($auth, $hash->($client));
     my $good  = $user eq $how->{user} && decode_base64($proof) eq $right
-        && $unproved eq 'c=' . encode_base64($gs2, '') . ",r=$both";
+        && $unproved eq 'c=' . encode_base64($bound, '') . ",r=$both";
     if (!$good) {
+        my $reason = $unproved eq 'c=' . encode_base64($bound, '') . ",r=$both"
+            ? 'invalid-proof' : 'channel-bindings-dont-match';
         return _verdict(0) if $fault ne 'refuses in exchange';
-        _ask($talk, 'e=invalid-proof');
+        _ask($talk, "e=$reason");
         return _verdict(0);
     }
     return _verdict(1) if $fault eq 'no proof';
