@@ -1,12 +1,13 @@
 package NSX::Author::DebianSource;
 
-# Debian source packages, fetched and unpacked into a cache of our own.
+# The upstream sources of Debian packages, without Debian's patches, fetched
+# and unpacked into a cache of our own.
 #
+#   my $dir = NSX::Author::DebianSource->unpacked('libmime-lite-perl');
 #   my $dir = NSX::Author::DebianSource->unpacked('perl', '*/cpan/libnet/*');
 #
-# The optional pattern unpacks only what it matches of the upstream archive,
-# without Debian's patches.  apt works with lists of its own; the system's
-# sources and package state stay as they are.
+# The optional pattern unpacks only what it matches.  apt works with lists of
+# its own; the system's sources and package state stay as they are.
 
 use strict;
 use warnings;
@@ -23,16 +24,20 @@ sub unpacked {
     my $dir = cache() . "/source/$package";
     return $dir if -e "$dir/.complete";
     make_path($dir);
-    $class->download($package, $dir);
-    defined $pattern ? $class->extract($dir, $pattern) : $class->unpack_all($dir);
+    my $archive = $class->download($package, $dir);
+    run($dir, 'tar', '-xf', $archive, defined $pattern ? ('--wildcards', $pattern) : ());
     open my $fh, '>', "$dir/.complete" or die "$dir: $!";
     return $dir;
 }
 
+# A mirror may hold the upstream archive and not the rest of the package.
 sub download {
     my ($class, $package, $dir) = @_;
     my @option = $class->apt_options;
-    run($dir, 'apt-get', @option, 'source', '--download-only', $package);
+    my $fetched = eval { run($dir, 'apt-get', @option, 'source', '--download-only', $package) };
+    my $why = $@;
+    my ($archive) = grep { /\.orig\.tar\.\w+\z/ } glob "$dir/*.orig.tar.*";
+    return $archive || die $why || "no upstream archive of $package: $fetched";
 }
 
 # Lists with the source index in them, made once.
@@ -57,18 +62,6 @@ sub codename {
     open my $fh, '<', '/etc/os-release' or die "not a Debian system\n";
     my ($name) = map {/^VERSION_CODENAME=(\w+)/} <$fh>;
     return $name || die "no VERSION_CODENAME in /etc/os-release\n";
-}
-
-sub extract {
-    my ($class, $dir, $pattern) = @_;
-    my ($archive) = grep { !/regen-configure/ } glob "$dir/*.orig.tar.*[!c]";
-    run($dir, 'tar', '-xf', $archive, '--wildcards', $pattern);
-}
-
-sub unpack_all {
-    my ($class, $dir) = @_;
-    my ($dsc) = glob "$dir/*.dsc";
-    run($dir, 'dpkg-source', '--no-check', '-x', $dsc, "$dir/tree");
 }
 
 sub run {
