@@ -245,10 +245,11 @@ sub _reap {
 sub _finish {
     my ($run, $status) = @_;
     my $result = _retrieve($run->{file});
-    $result->{seen} = [ [ 'nothing', 'no result' ] ] if $result->{error};
-    push @{ $result->{seen} }, [ 'end of process', 'hung, killed' ] if $run->{hung};
-    push @{ $result->{seen} }, [ 'end of process', 'died of signal ' . ($status & 127) ]
-        if $status & 127 && !$run->{hung};
+    my $end = $run->{hung} ? 'hung, killed' : $status & 127 ? 'died of signal ' . ($status & 127) : undef;
+    if (defined $end) {
+        $result->{error} = $end if $result->{error};
+        push @{ $result->{seen} }, [ 'end of process', $end ];
+    }
     $result->{took} = sprintf '%.3f', Time::HiRes::time() - $run->{from};
     if ($run->{server}) {
         my $log = $run->{server}->finish;
