@@ -71,6 +71,7 @@ sub start {
     my $pid = fork;
     die "fork: $!" if !defined $pid;
     if (!$pid) {
+        setpgrp 0, 0;
         alarm LIMIT;
         $SIG{PIPE} = 'IGNORE';
         my $ok = eval { $self->_serve; 1 };
@@ -78,6 +79,7 @@ sub start {
         POSIX::_exit(0);
     }
     close delete $self->{listener};
+    setpgrp $pid, $pid;
     $self->{pid} = $pid;
     return $self;
 }
@@ -109,6 +111,7 @@ sub finish {
     my ($self) = @_;
     my $pid = delete $self->{pid} or return;
     waitpid $pid, 0;
+    kill KILL => -$pid;
     return $self->_notes;
 }
 
@@ -127,7 +130,7 @@ sub DESTROY {
     my ($self) = @_;
     return if $self->{owner} != $$;
     local ($?, $!, $@);
-    if (my $pid = $self->{pid}) { kill KILL => $pid; waitpid $pid, 0 }
+    if (my $pid = $self->{pid}) { kill KILL => -$pid, $pid; waitpid $pid, 0 }
     unlink glob "$self->{dir}/*";
     rmdir $self->{dir};
 }
@@ -235,6 +238,7 @@ sub start_tls {
     my $pid = fork;
     die "fork: $!" if !defined $pid;
     if (!$pid) {
+        alarm NSX::Test::TLS::LIMIT();
         open STDIN,  '<&', $to_read;
         open STDOUT, '>&', $from_write;
         open STDERR, '>', "$server->{dir}/errors$c->{n}";
@@ -255,6 +259,7 @@ sub start_tls {
     my $relay = fork;
     die "fork: $!" if !defined $relay;
     if (!$relay) {
+        alarm NSX::Test::TLS::LIMIT();
         close $_ for $to, $from, $order;
         $c->_relay($tls, $orders);
         POSIX::_exit(0);
