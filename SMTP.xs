@@ -26,7 +26,7 @@
     STMT_END
 
 /* The arguments from first on, in an array that stays where it is while Perl
- * code runs; held: they also stay alive. */
+ * code runs; held: they also stay alive, so that this code may drop them. */
 static SV **
 arguments(pTHX_ I32 ax, I32 items, I32 first, int held)
 {
@@ -66,6 +66,8 @@ joined_message(pTHX_ AV *resp)
     SV *text = sv_2mortal(newSVpvs(""));
     I32 i, last = resp ? (I32)av_len(resp) : -1;
 
+    if (resp)
+        sv_2mortal(SvREFCNT_inc_simple_NN((SV *)resp));
     for (i = 0; i <= last; i++) {
         SV **line = av_fetch(resp, i, 0);
 
@@ -73,6 +75,27 @@ joined_message(pTHX_ AV *resp)
             sv_catsv(text, *line);
     }
     return text;
+}
+
+/* Mortal copies of a reply's lines, in a list of its own: a line may be
+ * magical, and Perl code that runs moves the stack. */
+static SV **
+copied_lines(pTHX_ AV *resp, I32 *count)
+{
+    const I32 n = resp ? (I32)(av_len(resp) + 1) : 0;
+    SV *store = sv_2mortal(newSV((STRLEN)(n + 1) * sizeof(SV *)));
+    SV **lines = (SV **)(void *)SvPVX(store);
+    I32 i;
+
+    if (resp)
+        sv_2mortal(SvREFCNT_inc_simple_NN((SV *)resp));
+    for (i = 0; i < n; i++) {
+        SV **line = av_fetch(resp, i, 0);
+
+        lines[i] = line ? nsx_copy(*line) : &PL_sv_undef;
+    }
+    *count = n;
+    return lines;
 }
 
 /* The first digit of the stored code as a string, or undef without one. */
@@ -205,11 +228,9 @@ message_lines(pTHX_ struct nsx_op *op)
     XPUSHs(op->self);
     PUTBACK;
     count = call_method("message", G_LIST);
-    SPAGAIN;
-    for (i = 0; i < count; i++)
-        av_push(lines, newSVsv(SP[i - count + 1]));
-    SP -= count;
-    PUTBACK;
+    for (i = count - 1; i >= 0; i--)
+        av_push(lines, newSVsv(PL_stack_sp[-i]));
+    PL_stack_sp -= count;
     FREETMPS;
     LEAVE;
     return lines;
@@ -320,7 +341,8 @@ message(self, ...)
     SV *self
   PREINIT:
     AV *resp;
-    I32 i, last;
+    I32 i, count;
+    SV **lines;
   PPCODE:
     if (items != 1)
         usage(aTHX_ "message()");
@@ -328,14 +350,11 @@ message(self, ...)
     if (GIMME_V != G_LIST) {
         RETURN_SV(joined_message(aTHX_ resp));
     }
-    last = resp ? (I32)av_len(resp) : -1;
+    lines = copied_lines(aTHX_ resp, &count);
     SP = PL_stack_base + ax - 1;
-    EXTEND(SP, last + 1);
-    for (i = 0; i <= last; i++) {
-        SV **line = av_fetch(resp, i, 0);
-
-        PUSHs(line ? nsx_copy(*line) : &PL_sv_undef);
-    }
+    EXTEND(SP, count);
+    for (i = 0; i < count; i++)
+        PUSHs(lines[i]);
 
 void
 status(self, ...)
@@ -387,7 +406,7 @@ command(self, ...)
     SV **args;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    args = arguments(aTHX_ ax, items, 1, 0);
+    args = arguments(aTHX_ ax, items, 1, 1);
     (void)nsx_command(aTHX_ &op, items - 1, args, 0);
     RETURN_SV(op.self);
 
@@ -420,7 +439,9 @@ ungetline(self, ...)
   PREINIT:
     GV *gv;
     AV *lines;
+    SV *line;
   PPCODE:
+    line = items > 1 ? nsx_copy(ST(1)) : sv_newmortal();
     gv = nsx_glob(aTHX_ self);
     lines = nsx_fact_array(aTHX_ gv, NSX_K_LINES);
     if (!lines) {
@@ -429,7 +450,7 @@ ungetline(self, ...)
                  sv_2mortal(newRV_noinc((SV *)lines)));
     }
     av_unshift(lines, 1);
-    (void)av_store(lines, 0, items > 1 ? newSVsv(ST(1)) : newSV(0));
+    (void)av_store(lines, 0, SvREFCNT_inc_simple_NN(line));
     RETURN_IV(av_len(lines) + 1 + (IV)lines_waiting(aTHX_ gv));
 
 void
@@ -588,7 +609,7 @@ _EHLO(self, ...)
     nsx_op_enter(aTHX_ &op, self);
     argc = nsx_verb_takes_words((enum nsx_method)ix) ? items - 1 : 0;
     RETURN_SV(boolSV(nsx_run_verb(aTHX_ &op, (enum nsx_method)ix, argc,
-                                arguments(aTHX_ ax, items, 1, 0))));
+                                arguments(aTHX_ ax, items, 1, 1))));
 
 void
 _BDAT(self, ...)
@@ -598,7 +619,7 @@ _BDAT(self, ...)
     I32 count;
   PPCODE:
     words = nsx_words(aTHX_ "BDAT", items - 1,
-                      arguments(aTHX_ ax, items, 1, 0));
+                      arguments(aTHX_ ax, items, 1, 1));
     count = nsx_tail_call(aTHX_ ax, self, "command", items, words);
     XSRETURN(count);
 
@@ -631,9 +652,9 @@ hello(self, ...)
     AV *lines;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    domain = items > 1 && SvTRUE(ST(1))
-        ? nsx_copy(ST(1))
-        : sv_2mortal(newSVpvs("localhost.localdomain"));
+    domain = items > 1 ? nsx_copy(ST(1)) : &PL_sv_undef;
+    if (!SvTRUE(domain))
+        domain = sv_2mortal(newSVpvs("localhost.localdomain"));
     lines = say_hello(aTHX_ &op, domain);
     if (!lines) {
         if (GIMME_V == G_LIST)
@@ -648,14 +669,15 @@ supports(self, ...)
     SV *self
   PREINIT:
     struct nsx_op op;
-    SV *esmtp;
+    SV *esmtp, *keyword;
     HE *he;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
+    keyword = items > 1 ? nsx_upper(aTHX_ ST(1)) : NULL;
     esmtp = nsx_fact(aTHX_ op.gv, NSX_K_ESMTP);
-    he = items > 1 && esmtp && SvROK(esmtp)
+    he = keyword && esmtp && SvROK(esmtp)
             && SvTYPE(SvRV(esmtp)) == SVt_PVHV
-        ? hv_fetch_ent((HV *)SvRV(esmtp), nsx_upper(aTHX_ ST(1)), 0, 0)
+        ? hv_fetch_ent((HV *)SvRV(esmtp), keyword, 0, 0)
         : NULL;
     if (he) {
         RETURN_SV(nsx_copy(HeVAL(he)));
@@ -743,7 +765,9 @@ recipient(self, ...)
     if (GIMME_V != G_LIST)
         RETURN_SV(good ? sv_2mortal(newSViv(good)) : NSX_SV_ZERO);
     for (i = 0; i < good; i++)
-        ST(i) = nsx_copy(args[i]);
+        args[i] = nsx_copy(args[i]);
+    for (i = 0; i < good; i++)
+        ST(i) = args[i];
     XSRETURN(good);
 
 void

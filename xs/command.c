@@ -123,12 +123,20 @@ nsx_set_timeout(pTHX_ struct nsx_op *op, const char *caller)
     debug_carp(aTHX_ op, caller, "timeout");
 }
 
+void
+nsx_close(pTHX_ struct nsx_op *op)
+{
+    nsx_tell(aTHX_ op->self, "close", 0, NULL);
+    op->obj->unsure = 1;
+    (void)nsx_op_fd(aTHX_ op);
+}
+
 /* The handle goes with the session: after a timeout the next reply would
  * answer the wrong command. */
 void
 nsx_timed_out(pTHX_ struct nsx_op *op, const char *caller)
 {
-    nsx_tell(aTHX_ op->self, "close", 0, NULL);
+    nsx_close(aTHX_ op);
     if (nsx_overridden(aTHX_ op, NSX_M__set_status_timeout))
         nsx_tell(aTHX_ op->self, "_set_status_timeout", 0, NULL);
     else
@@ -145,7 +153,7 @@ nsx_failed(pTHX_ struct nsx_op *op, const char *caller)
         nsx_timed_out(aTHX_ op, caller);
         return;
     }
-    nsx_tell(aTHX_ op->self, "close", 0, NULL);
+    nsx_close(aTHX_ op);
     if (e.code == NSX_E_EOF || e.code == NSX_E_IO || e.code == NSX_E_NONE) {
         errno = e.sys_errno;
         nsx_closed(aTHX_ op, e.sys_errno, caller);
@@ -193,6 +201,33 @@ nsx_timeout(pTHX_ struct nsx_op *op)
     return SvIOK(timeout) ? (double)SvIV(timeout) : (double)SvNV(timeout);
 }
 
+/* Runs signal handlers: 1, or 0 when nothing is left to wait for, with the
+ * status set.  A handler that gives a command of its own reads the reply that
+ * is waited for first; nobody can tell then what that one was. */
+static int
+signalled(pTHX_ struct nsx_op *op, const char *caller)
+{
+    struct nsx_object *obj = op->obj;
+    const U32 handles = obj->handles, replies = obj->replies;
+
+    if (obj->awaiting)
+        obj->owed = 1;
+    nsx_op_signals(aTHX_ op);
+    if (obj->handles != handles) {
+        nsx_closed(aTHX_ op, 0, caller);
+        return 0;
+    }
+    if (obj->awaiting && obj->replies != replies) {
+        obj->lost = 1;
+        nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op),
+                       tagged(aTHX_ op, "Reply taken by a signal handler"));
+        return 0;
+    }
+    if (obj->awaiting)
+        obj->owed = 0;
+    return 1;
+}
+
 int
 nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
          const char *caller)
@@ -212,11 +247,8 @@ nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
             nsx_failed(aTHX_ op, caller);
             return 0;
         }
-        nsx_op_signals(aTHX_ op);
-        if (op->obj->ch.io.fd < 0) {
-            nsx_closed(aTHX_ op, 0, caller);
+        if (!signalled(aTHX_ op, caller))
             return 0;
-        }
     }
 }
 
@@ -371,6 +403,7 @@ static int
 call_parse(pTHX_ struct nsx_op *op, SV *line, SV **code, int *more)
 {
     dSP;
+    SV *flag;
     I32 count;
 
     if (!nsx_overridden(aTHX_ op, NSX_M_parse_response))
@@ -384,10 +417,12 @@ call_parse(pTHX_ struct nsx_op *op, SV *line, SV **code, int *more)
     count = call_method("parse_response", G_LIST);
     SPAGAIN;
     SP -= count;
-    *code = count > 0 ? nsx_copy(SP[1]) : &PL_sv_undef;
-    *more = count > 1 && SvTRUE(SP[2]);
+    *code = count > 0 ? SP[1] : &PL_sv_undef;
+    flag = count > 1 ? SP[2] : &PL_sv_undef;
     PUTBACK;
     LEAVE;
+    *more = SvTRUE(flag) != 0;
+    *code = nsx_copy(*code);
     return SvOK(*code);
 }
 
@@ -444,11 +479,13 @@ reply_by_methods(pTHX_ struct nsx_op *op)
     for (;;) {
         SV *line = call_getline(aTHX_ op, &deadline);
         SV *code;
+        STRLEN len;
         int digit, more;
 
         if (!line)
             return NSX_DIGIT_NONE;
-        if (nsx_reply_count(&count, SvCUR(line), &e) != NSX_OK)
+        (void)SvPV(line, len);
+        if (nsx_reply_count(&count, len, &e) != NSX_OK)
             return reply_refused(aTHX_ op, &e);
         if (nsx_debug_level(aTHX_ op))
             nsx_debug_print(aTHX_ op, 0, line);
@@ -484,11 +521,11 @@ reply_direct(pTHX_ struct nsx_op *op)
         else if (got == NSX_OK) {
             char digit = line.code[0];
             int more = line.more;
+            SV *code = sv_2mortal(newSVpvn(line.code, NSX_CODE_DIGITS));
+            SV *text = sv_2mortal(line_sv(aTHX_ line.text, line.text_len));
 
-            add_reply_line(
-                aTHX_ op, sv_2mortal(newSVpvn(line.code, NSX_CODE_DIGITS)),
-                sv_2mortal(line_sv(aTHX_ line.text, line.text_len)));
             nsx_channel_take(ch, used);
+            add_reply_line(aTHX_ op, code, text);
             if (!more)
                 return digit;
         }
@@ -521,6 +558,15 @@ can_read_direct(pTHX_ struct nsx_op *op)
     return !lines || av_len(lines) < 0;
 }
 
+static int
+read_reply(pTHX_ struct nsx_op *op)
+{
+    if (!can_read_direct(aTHX_ op))
+        return reply_by_methods(aTHX_ op);
+    return nsx_check_closed(aTHX_ op) ? NSX_DIGIT_NONE
+                                      : reply_direct(aTHX_ op);
+}
+
 /* Runs when nsx_response is left.  A die on the way (from a signal handler,
  * say) leaves the reply still to come: the next command lets it pass first. */
 static void
@@ -529,6 +575,7 @@ response_left(pTHX_ void *arg)
     struct nsx_object *obj = (struct nsx_object *)arg;
 
     PERL_UNUSED_CONTEXT;
+    obj->awaiting--;
     if (obj->answered)
         obj->answered = 0;
     else
@@ -538,21 +585,30 @@ response_left(pTHX_ void *arg)
 int
 nsx_response(pTHX_ struct nsx_op *op)
 {
+    struct nsx_object *obj = op->obj;
     int digit;
 
     nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op), &PL_sv_undef);
     (void)nsx_op_fd(aTHX_ op);
     ENTER;
-    SAVEDESTRUCTOR_X(response_left, op->obj);
-    if (!can_read_direct(aTHX_ op))
-        digit = reply_by_methods(aTHX_ op);
-    else if (nsx_check_closed(aTHX_ op))
-        digit = NSX_DIGIT_NONE;
-    else
-        digit = reply_direct(aTHX_ op);
-    op->obj->owed = 0;
-    op->obj->answered = 1;
+    obj->awaiting++;
+    SAVEDESTRUCTOR_X(response_left, obj);
+    digit = read_reply(aTHX_ op);
+    if (!obj->lost)
+        obj->owed = 0;
+    obj->lost = 0;
+    obj->replies++;
+    obj->answered = 1;
     LEAVE;
+    return digit;
+}
+
+int
+nsx_owed_reply(pTHX_ struct nsx_op *op)
+{
+    int digit = nsx_call_response(aTHX_ op);
+
+    op->obj->owed = 0;
     return digit;
 }
 
@@ -592,17 +648,18 @@ build_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv)
     return 1;
 }
 
-/* Copies words whose text comes from Perl code, and refuses what is no octet
- * string, before anything else happens. */
+/* Copies words whose text comes from Perl code, or all of them when code runs
+ * before they are used, and refuses what is no octet string, before anything
+ * else happens. */
 static void
-settle_words(pTHX_ I32 argc, SV **argv)
+settle_words(pTHX_ I32 argc, SV **argv, int all)
 {
     I32 i;
 
     for (i = 0; i < argc; i++) {
         SV *sv = argv[i];
 
-        if (SvGMAGICAL(sv) || SvROK(sv) || SvUTF8(sv))
+        if (all || SvGMAGICAL(sv) || SvROK(sv) || SvUTF8(sv))
             sv = nsx_copy(sv);
         if (!SvOK(sv)) {
             (void)nsx_call_function(aTHX_ "_undefined_word", 0, NULL);
@@ -620,12 +677,10 @@ settle_words(pTHX_ I32 argc, SV **argv)
     }
 }
 
-/* Reads the reply that a die left unread, so that the next one answers the
- * next command. */
 static int
 pass_owed_reply(pTHX_ struct nsx_op *op)
 {
-    (void)nsx_call_response(aTHX_ op);
+    (void)nsx_owed_reply(aTHX_ op);
     return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
 }
 
@@ -665,16 +720,17 @@ write_command(pTHX_ struct nsx_op *op, int more)
 int
 nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
 {
-    struct nsx_object *obj = op->obj;
+    int in_data;
 
     if (nsx_is_closed(aTHX_ op))
         return 0;
-    settle_words(aTHX_ argc, argv);
-    if (nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
+    in_data = nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH);
+    settle_words(aTHX_ argc, argv, in_data || op->obj->owed);
+    if (in_data)
         finish_message(aTHX_ op);
     if (argc == 0)
         return 1;
-    if (obj->owed && !pass_owed_reply(aTHX_ op))
+    if (op->obj->owed && !pass_owed_reply(aTHX_ op))
         return 0;
     build_command(aTHX_ op, argc, argv);
     if (nsx_debug_level(aTHX_ op)) {

@@ -101,9 +101,17 @@ struct nsx_object {
     enum nsx_handle handle;
     Pid_t owner;            /* the process that may say goodbye on it */
     int inherited;          /* 1 in a thread that cloned a TLS object */
+    U32 handles;            /* how often the handle was found changed */
+    int unsure;             /* 1 when Perl code ran since the last look */
+    UV dev, ino;            /* what the descriptor stood for then */
     int torn;               /* 1 while a unit is partly written */
+    int awaiting;           /* responses under way */
     int answered;           /* 1 as a reply's wait ends without a die */
-    int owed;               /* 1 when a die left a reply unread */
+    int owed;               /* 1 when a reply is to be read before that of
+                               the next command: a die left it unread, or a
+                               signal handler runs while it is waited for */
+    int lost;               /* 1 when that handler read it */
+    U32 replies;            /* read so far */
     int secret;             /* > 0 while command lines carry credentials */
     struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
     HV *stash;              /* class the table below was made for */
@@ -140,6 +148,9 @@ void nsx_op_enter(pTHX_ struct nsx_op *op, SV *self);
 /* The descriptor as it is now, -1 when the handle is closed.  Notices a
  * handle that was closed, reopened or tied since the last look. */
 int nsx_op_fd(pTHX_ struct nsx_op *op);
+
+/* 1 when octets go through a tied handle, whose code is Perl's. */
+int nsx_op_tied(pTHX_ struct nsx_op *op);
 
 /* Runs pending signal handlers (which may die, or close the handle). */
 void nsx_op_signals(pTHX_ struct nsx_op *op);
@@ -197,6 +208,7 @@ void nsx_set_status(pTHX_ struct nsx_op *op, SV *code, SV *resp);
 void nsx_closed(pTHX_ struct nsx_op *op, int err, const char *caller);
 void nsx_set_closed(pTHX_ struct nsx_op *op, SV *why, const char *caller);
 void nsx_set_timeout(pTHX_ struct nsx_op *op, const char *caller);
+void nsx_close(pTHX_ struct nsx_op *op);
 void nsx_timed_out(pTHX_ struct nsx_op *op, const char *caller);
 void nsx_failed(pTHX_ struct nsx_op *op, const char *caller);
 
@@ -221,6 +233,10 @@ int nsx_parse_line(pTHX_ SV *line, SV **code, int *more);
 /* The first digit of the reply as a character, or NSX_DIGIT_NONE. */
 int nsx_response(pTHX_ struct nsx_op *op);
 int nsx_call_response(pTHX_ struct nsx_op *op);
+
+/* Reads the reply that is owed, so that the next one answers the next command:
+ * its digit. */
+int nsx_owed_reply(pTHX_ struct nsx_op *op);
 int nsx_digit_of(pTHX_ SV *status);
 
 /* Sends words (argv is written to) as one command; 1 when it was written. */
@@ -238,6 +254,7 @@ struct nsx_body {
     I32 at;      /* item being sent */
     STRLEN off;  /* octets (of the scalar's buffer) of it already taken */
     SV *single;  /* backing store when the list was joined */
+    int owned;   /* 1 when it no longer depends on the caller's scalars */
 };
 
 /* Looks at args: a single array reference stands for its elements.  Dies as

@@ -29,9 +29,12 @@ fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
 {
     dNSX_CXT;
     SV *name = NSX_CXT->keys[key];
-    HV *hv = lvalue ? GvHVn(gv) : GvHV(gv);
+    HV *hv;
     HE *he;
 
+    if (!isGV_with_GP(gv)) /* a copied glob that was assigned to */
+        Perl_croak(aTHX_ "Not a GLOB reference");
+    hv = lvalue ? GvHVn(gv) : GvHV(gv);
     if (!hv)
         return NULL;
     he = hv_fetch_ent(hv, name, lvalue, SvSHARED_HASH(name));
@@ -55,6 +58,14 @@ nsx_fact_lvalue(pTHX_ GV *gv, enum nsx_key key)
 }
 
 int
+nsx_fact_runs_code(pTHX_ GV *gv, enum nsx_key key)
+{
+    SV *sv = fetch(aTHX_ gv, key, 0);
+
+    return sv && (SvGMAGICAL(sv) || SvROK(sv));
+}
+
+int
 nsx_fact_exists(pTHX_ GV *gv, enum nsx_key key)
 {
     return fetch(aTHX_ gv, key, 0) != NULL;
@@ -66,7 +77,7 @@ nsx_fact_delete(pTHX_ GV *gv, enum nsx_key key)
     dNSX_CXT;
     SV *name = NSX_CXT->keys[key];
 
-    if (GvHV(gv))
+    if (isGV_with_GP(gv) && GvHV(gv))
         (void)hv_delete_ent(GvHV(gv), name, G_DISCARD, SvSHARED_HASH(name));
 }
 

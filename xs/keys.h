@@ -33,6 +33,9 @@ SV *nsx_fact_lvalue(pTHX_ GV *gv, enum nsx_key key);
 int nsx_fact_exists(pTHX_ GV *gv, enum nsx_key key);
 void nsx_fact_delete(pTHX_ GV *gv, enum nsx_key key);
 
+/* 1 when to look at a fact is to run Perl code: it is magical, or an object. */
+int nsx_fact_runs_code(pTHX_ GV *gv, enum nsx_key key);
+
 /* The array behind a fact that is an array reference, or NULL. */
 AV *nsx_fact_array(pTHX_ GV *gv, enum nsx_key key);
 

@@ -154,6 +154,9 @@ nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
     CV *cv = own_function(aTHX_ name);
     SV *ret;
 
+    if (!cv) /* as the interpreter ends, say */
+        Perl_croak(aTHX_ "Undefined subroutine &Net::SMTP::XS::Cmd::%s",
+                   name);
     ENTER;
     SAVETMPS;
     push_arguments(aTHX_ NULL, argc, argv);
@@ -184,7 +187,9 @@ watch(pTHX_ const char *name)
     GV *gv = gv_fetchpv(name, 0, SVt_PVCV);
     int i = NSX_CXT->addr[0] && NSX_CXT->addr[0] != gv ? 1 : 0;
 
-    NSX_CXT->addr[i] = gv;
+    /* Kept when a script deletes it from the stash. */
+    if (NSX_CXT->addr[i] != gv)
+        NSX_CXT->addr[i] = (GV *)SvREFCNT_inc((SV *)gv);
 }
 
 static int

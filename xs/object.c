@@ -106,6 +106,7 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     PERL_UNUSED_ARG(param);
     obj->inherited = old->inherited || old->ch.transport != NULL;
     obj->owed = old->owed;
+    obj->torn = old->torn || old->ch.error.code != NSX_E_NONE;
     (void)nsx_buf_append(&obj->offered, nsx_buf_data(&old->offered),
                          old->offered.len);
     if (!obj->inherited)
@@ -186,12 +187,15 @@ attach(pTHX_ GV *gv)
 void
 nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
 {
-    op->gv = nsx_glob(aTHX_ self);
-    op->self = SvROK(self) ? nsx_copy(self)
-                           : sv_2mortal(newRV_inc((SV *)op->gv));
+    SvGETMAGIC(self);
+    op->self = SvROK(self) ? sv_2mortal(newRV_inc(SvRV(self))) : self;
+    op->gv = nsx_glob(aTHX_ op->self);
+    if (!SvROK(op->self))
+        op->self = sv_2mortal(newRV_inc((SV *)op->gv));
     op->obj = nsx_object_find(aTHX_ op->gv);
     if (!op->obj)
         op->obj = attach(aTHX_ op->gv);
+    op->obj->unsure = 1;
 }
 
 static enum nsx_handle
@@ -201,6 +205,14 @@ handle_kind(const struct nsx_object *obj, IO *io)
             && mg_find((SV *)io, PERL_MAGIC_tiedscalar)
         ? NSX_HANDLE_TIED
         : NSX_HANDLE_PLAIN;
+}
+
+int
+nsx_op_tied(pTHX_ struct nsx_op *op)
+{
+    IO *io = GvIO(op->gv) ? GvIOp(op->gv) : NULL;
+
+    return handle_kind(op->obj, io) == NSX_HANDLE_TIED;
 }
 
 static int
@@ -223,11 +235,12 @@ handle_changed(pTHX_ struct nsx_op *op, int fd, enum nsx_handle kind)
         && nsx_channel_buffered(&obj->ch) > 0;
 
     obj->handle = kind;
-    obj->torn = 0;
-    obj->owed = 0;
+    obj->handles++;
     if (was_open) {
-        if (fd < 0)
-            nsx_fact_delete(aTHX_ op->gv, NSX_K_LINES);
+        obj->torn = 0;
+        obj->owed = 0;
+        nsx_fact_delete(aTHX_ op->gv,
+                        fd < 0 ? NSX_K_LINES : NSX_K_LAST_CH);
         nsx_channel_reopen(&obj->ch, fd);
     }
     else {
@@ -238,6 +251,36 @@ handle_changed(pTHX_ struct nsx_op *op, int fd, enum nsx_handle kind)
         (void)nsx_channel_fail(&obj->ch, NSX_E_PLAINTEXT, "handle_changed");
 }
 
+static int
+stat_quietly(int fd, Stat_t *st)
+{
+    const int saved = errno;
+    const int ok = PerlLIO_fstat(fd, st) == 0;
+
+    errno = saved;
+    return ok;
+}
+
+/* A script may close the handle and open another, which is given the same
+ * number: 1 when the descriptor stands for something else than before. */
+static int
+is_another(struct nsx_object *obj, int fd)
+{
+    Stat_t st;
+    const UV dev = obj->dev, ino = obj->ino;
+
+    if (fd < 0)
+        obj->ino = 0;
+    if (fd < 0 || !obj->unsure)
+        return 0;
+    obj->unsure = 0;
+    if (!stat_quietly(fd, &st))
+        return 0;
+    obj->dev = (UV)st.st_dev;
+    obj->ino = (UV)st.st_ino;
+    return ino != 0 && (dev != obj->dev || ino != obj->ino);
+}
+
 int
 nsx_op_fd(pTHX_ struct nsx_op *op)
 {
@@ -246,7 +289,8 @@ nsx_op_fd(pTHX_ struct nsx_op *op)
     int fd = kind == NSX_HANDLE_TIED ? tied_fileno(aTHX_ op)
                                      : io_fileno(aTHX_ io);
 
-    if (fd != op->obj->ch.io.fd || kind != op->obj->handle)
+    if (is_another(op->obj, fd) || fd != op->obj->ch.io.fd
+        || kind != op->obj->handle)
         handle_changed(aTHX_ op, fd, kind);
     return op->obj->inherited ? -1 : fd;
 }
@@ -255,5 +299,6 @@ void
 nsx_op_signals(pTHX_ struct nsx_op *op)
 {
     PERL_ASYNC_CHECK();
+    op->obj->unsure = 1;
     (void)nsx_op_fd(aTHX_ op);
 }

@@ -102,7 +102,8 @@ nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m, I32 argc,
 SV *
 nsx_addr_path(pTHX_ GV *gv, SV *addr)
 {
-    SV *exact = nsx_fact(aTHX_ gv, NSX_K_EXACT);
+    SV *option = nsx_fact(aTHX_ gv, NSX_K_EXACT);
+    const int exact = option && SvTRUE(option);
     struct nsx_addr found;
     const char *text = "";
     STRLEN len = 0;
@@ -113,7 +114,7 @@ nsx_addr_path(pTHX_ GV *gv, SV *addr)
         addr = nsx_copy(addr); /* a number stays one in the caller's scalar */
     if (SvOK(addr))
         text = SvPV_nomg(addr, len);
-    if (exact && SvTRUE(exact))
+    if (exact)
         nsx_addr_exact(text, len, &found);
     else
         nsx_addr_extract(text, len, &found);

@@ -47,15 +47,32 @@ body_single(struct nsx_body *body, SV *sv)
     body->off = 0;
 }
 
+/* A list of items of its own, each kept alive: reading one of them may run
+ * code that drops the others. */
+static SV **
+held_items(pTHX_ const struct nsx_body *body)
+{
+    SV *store = sv_2mortal(newSV((STRLEN)(body->count + 1) * sizeof(SV *)));
+    SV **item = (SV **)(void *)SvPVX(store);
+    I32 i;
+
+    for (i = 0; i < body->count; i++)
+        item[i] = sv_2mortal(SvREFCNT_inc(body->item[i]));
+    return item;
+}
+
 static void
 join_all(pTHX_ struct nsx_body *body)
 {
     SV *joined = sv_2mortal(newSVpvs(""));
+    SV **item = held_items(aTHX_ body);
+    const I32 count = body->count;
     I32 i;
 
-    for (i = 0; i < body->count; i++)
-        join_item(aTHX_ joined, body->item[i]);
+    for (i = 0; i < count; i++)
+        join_item(aTHX_ joined, item[i]);
     body_single(body, joined);
+    body->owned = 1;
 }
 
 /* Lead octets of UTF-8 from here on encode characters above 255. */
@@ -165,16 +182,49 @@ nsx_body_joined(pTHX_ struct nsx_body *body)
     return body_rest(aTHX_ body);
 }
 
+/* A copy that shares the caller's octets until one of the two is changed,
+ * where perl can do that. */
+static SV *
+shared_copy(pTHX_ SV *sv)
+{
+    SV *copy = sv_newmortal();
+
+    sv_setsv_flags(copy, sv, SV_NOSTEAL | SV_COW_SHARED_HASH_KEYS);
+    return copy;
+}
+
+/* From here on the body does not depend on the caller's scalars. */
 static void
 body_own(pTHX_ struct nsx_body *body)
 {
-    body_single(body, body_rest(aTHX_ body));
+    const STRLEN off = body->off;
+
+    if (body->owned)
+        return;
+    body->owned = 1;
+    if (body->count == 1 && body->at == 0
+        && SvTYPE(body->item[0]) <= SVt_PVMG) {
+        body_single(body, shared_copy(aTHX_ body->item[0]));
+        body->off = off;
+    }
+    else {
+        body_single(body, body_rest(aTHX_ body));
+    }
 }
 
 static int
 body_done(const struct nsx_body *body)
 {
     return body->at >= body->count;
+}
+
+/* The character that Perl keeps in UTF-8 as these two octets. */
+static char
+two_octets(const char *text)
+{
+    const U8 high = (U8)text[0], low = (U8)text[1];
+
+    return (char)TWO_BYTE_UTF8_TO_NATIVE(high, low);
 }
 
 /* The last octet of the body; the body is not empty. */
@@ -190,8 +240,7 @@ body_last(const struct nsx_body *body)
         if (len == 0)
             continue;
         if (SvUTF8(sv) && len > 1 && UTF8_IS_CONTINUATION(SvPVX(sv)[len - 1]))
-            return (char)TWO_BYTE_UTF8_TO_NATIVE(SvPVX(sv)[len - 2],
-                                                 SvPVX(sv)[len - 1]);
+            return two_octets(SvPVX(sv) + len - 2);
         return SvPVX(sv)[len - 1];
     }
     return '\012';
@@ -237,7 +286,7 @@ salvage_reply(pTHX_ struct nsx_op *op)
     }
     if (more)
         return 0;
-    nsx_tell(aTHX_ op->self, "close", 0, NULL);
+    nsx_close(aTHX_ op);
     nsx_set_status(aTHX_ op, code, resp);
     return 1;
 }
@@ -275,12 +324,55 @@ write_tied(pTHX_ struct nsx_op *op, const char *data, size_t n,
     return 0;
 }
 
+/* What is being written. */
+struct output {
+    const char *data;
+    size_t n;
+    struct nsx_body *body; /* what follows; NULL for a command */
+    int owned;             /* data is a copy that nobody else knows */
+};
+
+/* What is written may be a secret. */
+static void
+free_wiped(pTHX_ void *sv)
+{
+    Zero(SvPVX((SV *)sv), SvCUR((SV *)sv), char);
+    SvREFCNT_dec_NN((SV *)sv);
+}
+
+/* Called before Perl code runs, which may change the scalars, or give another
+ * command in the same buffers. */
+static void
+output_own(pTHX_ struct output *out)
+{
+    if (!out->owned) {
+        SV *copy = newSVpvn(out->data, out->n);
+
+        SAVEDESTRUCTOR_X(free_wiped, copy); /* as nsx_write is left */
+        out->data = SvPVX(copy);
+        out->owned = 1;
+    }
+    if (out->body)
+        body_own(aTHX_ out->body);
+}
+
+static double
+output_timeout(pTHX_ struct nsx_op *op, struct output *out)
+{
+    if (nsx_overridden(aTHX_ op, NSX_M_timeout)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_IO_TIMEOUT))
+        output_own(aTHX_ out);
+    return nsx_timeout(aTHX_ op);
+}
+
 /* Waits for room; on a signal makes the octets ours before handlers run.
  * 1, or 0 with the session ended. */
 static int
 wait_for_room(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
-              const char **data, size_t n, struct nsx_body *body)
+              struct output *out)
 {
+    const U32 handles = op->obj->handles;
+
     for (;;) {
         enum nsx_wait got = nsx_io_wait(&op->obj->ch.io, what, deadline);
 
@@ -295,54 +387,68 @@ wait_for_room(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
                                       "wait_for_room");
             return write_failed(aTHX_ op);
         }
-        if (PL_sig_pending) {
-            *data = SvPVX(sv_2mortal(newSVpvn(*data, n)));
-            if (body)
-                body_own(aTHX_ body);
-        }
+        output_own(aTHX_ out);
         nsx_op_signals(aTHX_ op);
-        if (op->obj->ch.io.fd < 0) {
+        if (op->obj->handles != handles) {
             nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
             return 0;
         }
     }
 }
 
-int
-nsx_write(pTHX_ struct nsx_op *op, const char *data, size_t n, int more,
-          struct nsx_body *body)
+static int
+write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
 {
     struct nsx_object *obj = op->obj;
     double timeout = -1;
 
-    if (nsx_op_fd(aTHX_ op) < 0) {
-        nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
-        return 0;
-    }
-    obj->torn = body != NULL;
-    if (obj->handle == NSX_HANDLE_TIED)
-        return write_tied(aTHX_ op, data, n, body);
-    while (n > 0) {
+    while (out->n > 0) {
         size_t done = 0;
-        nsx_status st = nsx_channel_send(&obj->ch, data, n, more, &done);
+        nsx_status st =
+            nsx_channel_send(&obj->ch, out->data, out->n, more, &done);
 
         if (st == NSX_OK) {
-            data += done;
-            n -= done;
-            obj->torn = n > 0 || (body && !body_done(body));
+            out->data += done;
+            out->n -= done;
+            obj->torn = out->n > 0 || out->body;
         }
         else if (st == NSX_ERROR) {
             return write_failed(aTHX_ op);
         }
         else {
             if (timeout < 0)
-                timeout = nsx_timeout(aTHX_ op);
+                timeout = output_timeout(aTHX_ op, out);
             if (!wait_for_room(aTHX_ op, st, nsx_deadline_after(timeout),
-                               &data, n, body))
+                               out))
                 return 0;
         }
     }
+    obj->torn = out->body && !body_done(out->body);
     return 1;
+}
+
+int
+nsx_write(pTHX_ struct nsx_op *op, const char *data, size_t n, int more,
+          struct nsx_body *body)
+{
+    struct output out;
+    int ok;
+
+    if (nsx_op_fd(aTHX_ op) < 0) {
+        nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
+        return 0;
+    }
+    op->obj->torn = body != NULL;
+    if (op->obj->handle == NSX_HANDLE_TIED)
+        return write_tied(aTHX_ op, data, n, body);
+    out.data = data;
+    out.n = n;
+    out.body = body;
+    out.owned = 0;
+    ENTER;
+    ok = write_plain(aTHX_ op, &out, more);
+    LEAVE;
+    return ok;
 }
 
 int
@@ -404,7 +510,11 @@ guard_body(pTHX_ struct nsx_op *op, struct nsx_body *body)
     if (nsx_overridden(aTHX_ op, NSX_M__is_closed)
         || nsx_overridden(aTHX_ op, NSX_M_debug)
         || nsx_overridden(aTHX_ op, NSX_M_timeout)
-        || nsx_overridden(aTHX_ op, NSX_M__syswrite_with_timeout))
+        || nsx_overridden(aTHX_ op, NSX_M__syswrite_with_timeout)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_DEBUG)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_BARE_CR)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_LAST_CH)
+        || nsx_op_tied(aTHX_ op) || op->obj->owed)
         body_own(aTHX_ body);
 }
 
@@ -439,7 +549,7 @@ body_slice(struct nsx_body *body, char *tmp, size_t size, size_t *len)
             tmp[n] = text[i++];
         }
         else {
-            tmp[n] = (char)TWO_BYTE_UTF8_TO_NATIVE(text[i], text[i + 1]);
+            tmp[n] = two_octets(text + i);
             i += 2;
         }
     }
@@ -574,6 +684,8 @@ nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
     guard_body(aTHX_ op, body);
     if (nsx_is_closed(aTHX_ op))
         return 0;
+    if (op->obj->owed && nsx_owed_reply(aTHX_ op) != NSX_DIGIT_MORE)
+        return 0; /* DATA was refused, or who knows */
     rule = bare_cr_rule(aTHX_ op, &refuse);
     nsx_dot_init(&dot, begin_data(aTHX_ op), rule);
     if (length == 0 && !finish)
@@ -666,7 +778,9 @@ nsx_dataend(pTHX_ struct nsx_op *op)
         return sv_2mortal(newSViv(0));
     last = nsx_fact(aTHX_ op->gv, NSX_K_LAST_CH);
     if (!last || !SvOK(last))
-        return sv_2mortal(newSViv(1));
+        return op->obj->owed
+            ? boolSV(nsx_owed_reply(aTHX_ op) == NSX_DIGIT_OK)
+            : sv_2mortal(newSViv(1));
     nsx_dot_init(&dot, begin_data(aTHX_ op), bare_cr_rule(aTHX_ op, &refuse));
     n = nsx_dot_end(&dot, end);
     if (nsx_debug_level(aTHX_ op))
@@ -690,6 +804,7 @@ nsx_body_refused(pTHX_ struct nsx_op *op, struct nsx_body *body)
     struct nsx_dot dot;
     int refuse;
 
+    guard_body(aTHX_ op, body);
     (void)bare_cr_rule(aTHX_ op, &refuse);
     nsx_dot_init(&dot, NSX_DOT_BOL, NSX_BARE_CR_PASS);
     return refuse && refuses(aTHX_ op, &dot, body);
