@@ -19,7 +19,8 @@ package NSX::Test::TLS;
 #   $c->relay(order)   to the relay, for octets towards the client: 'hold'
 #                      (nothing more), 'cut' (end of the stream at once), 'drip'
 #                      (octet by octet), 'half' (the next record's first half,
-#                      then nothing), 'split' (in pieces)
+#                      then nothing), 'split' (in pieces); start's early =>
+#                      order is in force from the first octet
 #   $c->end            a close_notify and the end
 #   $c->smtp           answers commands until QUIT; notes them
 #   $c->note($text)    for finish
@@ -267,8 +268,6 @@ sub start_tls {
     close $_ for $tls, $orders, $c->{client};
     $order->autoflush(1);
     @{$c}{qw(relay orders in out)} = ($relay, $order, $from, $to);
-    my $early = $server->{early};
-    $c->relay($_) for $early ? @$early : ();
     return 1;
 }
 
@@ -279,7 +278,7 @@ sub _relay {
     my ($c, $tls, $orders) = @_;
     my $client = $c->{client};
     my $select = IO::Select->new($client, $tls, $orders);
-    my $mode   = '';
+    my $mode   = $c->{server}{early} || '';
 
     while (1) {
         for my $fh ($select->can_read) {
