@@ -193,13 +193,20 @@ shared_copy(pTHX_ SV *sv)
     return copy;
 }
 
-/* From here on the body does not depend on the caller's scalars. */
+static int
+body_done(const struct nsx_body *body)
+{
+    return body->at >= body->count;
+}
+
+/* From here on the body does not depend on the caller's scalars.  One that is
+ * sent stays so. */
 static void
 body_own(pTHX_ struct nsx_body *body)
 {
     const STRLEN off = body->off;
 
-    if (body->owned)
+    if (body->owned || body_done(body))
         return;
     body->owned = 1;
     if (body->count == 1 && body->at == 0
@@ -210,12 +217,6 @@ body_own(pTHX_ struct nsx_body *body)
     else {
         body_single(body, body_rest(aTHX_ body));
     }
-}
-
-static int
-body_done(const struct nsx_body *body)
-{
-    return body->at >= body->count;
 }
 
 /* The character that Perl keeps in UTF-8 as these two octets. */

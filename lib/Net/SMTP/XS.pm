@@ -377,7 +377,11 @@ for my $name (@tls_methods) {
     };
 }
 
-sub starttls { require Net::SMTP::XS::TLS;  goto &Net::SMTP::XS::TLS::starttls }
+sub starttls {
+    { local $@; require Net::SMTP::XS::TLS; }
+    goto &Net::SMTP::XS::TLS::starttls;
+}
+
 sub auth {
     { local $@; require Net::SMTP::XS::SASL; }
     goto &Net::SMTP::XS::SASL::auth;

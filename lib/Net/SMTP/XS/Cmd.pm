@@ -113,12 +113,15 @@ sub _undefined_word {
 
 sub _tied_fileno { fileno $_[0] }
 
+# Octets a tied handle has read ahead, where its class or the object's tells;
+# our own method of that name knows native TLS only.
 sub _tied_pending {
     my ($cmd) = @_;
-    my $tied = tied *$cmd;
-    for my $handle ($cmd, $tied) {
+    my $own = Net::SMTP::XS->can('pending') || 0;
+
+    for my $handle ($cmd, tied *$cmd) {
         my $pending = ref $handle && $handle->can('pending') or next;
-        return $handle->$pending;
+        return $handle->$pending if $pending != $own;
     }
     return 0;
 }

@@ -9,6 +9,7 @@ use warnings;
 
 use Carp ();
 use Errno ();
+use mro ();
 use Net::SMTP::XS::OpenSSL;
 use Net::SMTP::XS::TLS::Certificate;
 use Net::SMTP::XS::TLS::Context;
