@@ -9,7 +9,6 @@ use warnings;
 use lib 't/lib';
 
 use NSX::Test::Oracle;
-use Socket;
 use Test::More;
 use Time::HiRes ();
 
