@@ -197,10 +197,20 @@ subtest 'an exception in the middle' => sub {
         ok !$lived, 'passes through';
         unlike $why, qr/\Q$password\E/, 'without the password';
         $Doomed::DIE_AT = 0;
-        $smtp->response;
-        $smtp->command('XTEST', 'visible')->response;
+        ok !defined fileno $smtp, 'and the session is closed, where the next command were an answer';
+        ok !$smtp->_NOOP, 'for good';
     }, 'Doomed');
-    like $ran->{said}, qr/>>> XTEST visible/, 'and the secrecy ends with it';
+    $ran = session({ mechanisms => ['LOGIN'] }, { Debug => 1 }, sub {
+        my ($smtp) = @_;
+        eval {
+            my $secrecy = Net::SMTP::XS::OpenSSL::_auth_secrecy($smtp);
+            $smtp->command('XTEST', 'hidden')->response;
+            die "over\n";
+        };
+        $smtp->command('XTEST', 'visible')->response;
+    });
+    unlike $ran->{said}, qr/XTEST hidden/, 'lines are hidden within';
+    like $ran->{said}, qr/>>> XTEST visible/, 'and not after it';
 };
 
 # The process that authenticates makes its secret from a seed, in place, and

@@ -280,11 +280,22 @@ sub _exchange {
     return ($verdict, undef, $reason);
 }
 
-# AUTH and what follows, to the server's last reply.  Of a talk: name, line (to
-# be sent next; "" with AUTH is none), next (the line that answers a challenge,
-# or undef), believe (the server's success), error.  Lines go from the talk to
-# command with no Perl function between: a stack trace would show them.
+# AUTH and what follows, to the server's last reply.  An exception on the way
+# (from a signal handler, say) leaves the server in mid-exchange, where it would
+# take the next command for an answer: the talk then closes the session.
 sub _converse {
+    my ($self, $talk) = @_;
+    $talk->{smtp} = $self;
+    my $verdict = _to_the_end($self, $talk);
+    delete $talk->{smtp};
+    return $verdict;
+}
+
+# Of a talk: name, line (to be sent next; "" with AUTH is none), next (the line
+# that answers a challenge, or undef), believe (the server's success), error.
+# Lines go from the talk to command with no Perl function between: a stack trace
+# would show them.
+sub _to_the_end {
     my ($self, $talk) = @_;
     my $secrecy = _auth_secrecy($self);
     my $held    = length("AUTH $talk->{name} \r\n") + length $talk->{line} > LINE_LIMIT;
@@ -441,7 +452,8 @@ sub _step_client {
     return _lose($talk, defined $why ? $why : 'the exchange failed');
 }
 
-# A talk wipes the line it was about to send, however it ends.
+# A talk wipes the line it was about to send, however it ends, and closes the
+# session when it does not come to its end.
 package Net::SMTP::XS::SASL::Talk;
 
 sub new {
@@ -449,6 +461,12 @@ sub new {
     return bless \%talk, $class;
 }
 
-sub DESTROY { Net::SMTP::XS::OpenSSL::_wipe($_[0]{line}) }
+sub DESTROY {
+    my ($self) = @_;
+    Net::SMTP::XS::OpenSSL::_wipe($self->{line});
+    return if !$self->{smtp} || ${^GLOBAL_PHASE} eq 'DESTRUCT';
+    local ($@, $!, $?);
+    eval { $self->{smtp}->close };
+}
 
 1;
