@@ -25,9 +25,14 @@ $users->perl('class default', smtp => $compose
         . q{MIME::Lite->send('smtp', $host, Port => $port, Debug => 0); $message->send or die});
 $users->perl('AUTH', auth => $compose
         . q{$message->send('smtp', $host, Port => $port, AuthUser => $user, AuthPass => $password) or die});
-$users->perl('smtps', smtps => $compose
-        . q{$message->send('smtp', $host, Port => $port, SSL => 1, SSL_ca_file => $ca,
-            AuthUser => $user, AuthPass => $password) or die});
+# The core module makes another class of a connection with SSL => 1, so that
+# MIME::Lite's own print is lost and the mail goes out unstuffed: ours has to
+# deliver over TLS what the core module delivers without.
+$users->perl('smtps as if in the clear', smtps => $compose . <<'END', stock_port => 'auth');
+my @tls = $ENV{NSX_PORT_NAME} eq 'smtps' ? (SSL => 1, SSL_ca_file => $ca) : ();
+$message->send('smtp', $host, Port => $port, @tls, AuthUser => $user, AuthPass => $password)
+    or die 'not sent';
+END
 $users->perl('print to a handle of its own', smtp => $compose . <<'END');
 require Net::SMTP;
 my $smtp = MIME::Lite::SMTP->new($host, Port => $port) or die;

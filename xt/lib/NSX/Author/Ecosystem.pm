@@ -90,15 +90,16 @@ sub spew {
 }
 
 sub perl {
-    my ($self, $name, $port, $code) = @_;
+    my ($self, $name, $port, $code, %option) = @_;
     (my $text = $prelude) =~ s/^#line 1 program$/# line 1 "program"/m;
     my $file = $self->spew('program.pl', $text . $code);
-    return $self->command($name, $port, sub { ($^X, $file) });
+    return $self->command($name, $port, sub { ($^X, $file) }, %option);
 }
 
 # One test: the command, run for each body on each side, told by $make which
-# argv to use.  Options: mailbox (where the mail ends up), from, fails (the
-# program is to fail, on both sides alike).
+# argv to use.  Options: mailbox (where the mail ends up), fails (the program
+# is to fail, on both sides alike), stock_port (where the core module's side
+# goes instead; the program sees its name in NSX_PORT_NAME).
 sub command {
     my ($self, $name, $port, $make, %option) = @_;
     my @wrong;
@@ -115,6 +116,7 @@ sub command {
 
 sub run {
     my ($self, $side, $port, $body, $make, $option) = @_;
+    $port = $option->{stock_port} if $side eq 'stock' && $option->{stock_port};
     my $work    = $self->work;
     my $server  = $self->server;
     my $mailbox = $option->{mailbox} || MAILBOX;
@@ -145,7 +147,7 @@ sub environment {
     my $server = $self->server;
     my $ours   = $side eq 'ours';
     return (
-        NSX_HOST => 'localhost', NSX_PORT => $server->port($port),
+        NSX_HOST => 'localhost', NSX_PORT => $server->port($port), NSX_PORT_NAME => $port,
         NSX_FROM => SENDER, NSX_TO => $server->address(MAILBOX),
         NSX_USER => $server->user, NSX_PASSWORD => $server->password,
         NSX_CA => $server->ca_file, NSX_BODY => $body,

@@ -113,7 +113,7 @@ sub run_until_passed {
     my $result;
     while ($tries-- > 0) {
         $result = $self->run_file($copy, $file, $how, $option);
-        last if !$result->{failed};
+        last if !$result->{failed} && !@{ $result->{skip} };
     }
     return $result;
 }
