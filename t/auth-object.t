@@ -146,19 +146,17 @@ subtest 'a mechanism that cannot begin' => sub {
 };
 
 subtest 'an exchange that fails on our side' => sub {
-    for my $case (
-        [{ steps => [undef], error => 'bad challenge' }, qr/^CRAM-MD5: bad challenge$/],
-        [{ steps => [undef] },                           qr/^CRAM-MD5: the exchange failed$/],
-    ) {
-        my ($how, $text) = @$case;
-        my $ran = run(offering('CRAM-MD5'),
-            Authen::SASL->new(can => { 'CRAM-MD5' => { start => '', %$how } }));
-        is_deeply $ran->{result}, [''], 'false';
-        like $ran->{in}, qr/^\*\r$/m, 'is cancelled';
-        is $ran->{code}, 501, 'status';
-        like $ran->{message}, $text, 'reason';
-        is $ran->{usable}, 1, 'the session goes on';
-    }
+    my %fails = (start => '', steps => [undef], error => 'bad challenge');
+    my $ran = run(offering('CRAM-MD5'), Authen::SASL->new(can => { 'CRAM-MD5' => \%fails }));
+    is_deeply $ran->{result}, [''], 'false';
+    like $ran->{in}, qr/^\*\r$/m, 'is cancelled';
+    is $ran->{code}, 501, 'status';
+    is $ran->{message}, 'CRAM-MD5: bad challenge', 'reason';
+    is $ran->{usable}, 1, 'the session goes on';
+
+    my %empty = (start => 'x', steps => [undef]);
+    $ran = run(offering('CRAM-MD5'), Authen::SASL->new(can => { 'CRAM-MD5' => \%empty }));
+    like $ran->{in}, qr/^AUTH CRAM-MD5 eA==\r\n\r$/m, 'no answer without an error is an empty one';
 };
 
 subtest 'a server that does not play' => sub {

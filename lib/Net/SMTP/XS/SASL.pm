@@ -448,8 +448,9 @@ sub _step_client {
     return _lose($talk, "the server's challenge is not base64") if $challenge !~ $base64;
     my $answer = $client->client_step(MIME::Base64::decode_base64($challenge));
     return MIME::Base64::encode_base64($answer, '') if defined $answer;
+    # No answer and no error is an empty answer: GSSAPI's last token.
     my $why = $client->error;
-    return _lose($talk, defined $why ? $why : 'the exchange failed');
+    return defined $why && length $why ? _lose($talk, $why) : '';
 }
 
 # A talk wipes the line it was about to send, however it ends, and closes the
