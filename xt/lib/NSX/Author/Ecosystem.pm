@@ -179,7 +179,7 @@ sub witness {
 
 sub steady {
     my ($octets) = @_;
-    $octets =~ s/^(Date|Message-ID|Resent-Date|Resent-Message-ID):.*/$1: X/mgi;
+    $octets =~ s/^((?:\S+>>> )?(?:Resent-)?(?:Date|Message-ID)):.*/$1: X/mgi;
     $octets =~ s/(Net::SMTP\[v)[\d.]+/${1}X/g;
     my %boundary;
     $boundary{$1} ||= 'boundary-' . (1 + keys %boundary)

@@ -112,6 +112,7 @@ header_size_limit = 1048576
 in_flow_delay = 0
 smtpd_error_sleep_time = 0
 smtpd_peername_lookup = no
+smtpd_authorized_xclient_hosts = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions =
   check_recipient_access inline:{ {refused\@$domain = REJECT no such bird} }
