@@ -205,4 +205,30 @@ subtest 'a cheat under TLS' => sub {
     is $saw->{tried}, 'SCRAM-SHA-256-PLUS', 'and gets nothing weaker';
 };
 
+subtest 'TLS of IO::Socket::SSL' => sub {
+    plan skip_all => 'IO::Socket::SSL is not installed' if !eval { require IO::Socket::SSL; 1 };
+    @My::SSL::ISA = ('IO::Socket::SSL', 'Net::SMTP::XS');
+    my $server = NSX::Test::TLS->start(script => sub {
+        my ($c) = @_;
+        $c->say('220 mail.nsx.example');
+        $c->smtp(esmtp => ['STARTTLS', 'AUTH PLAIN']);
+        $c->start_tls;
+        while (defined(my $line = $c->line)) {
+            $c->say($line =~ /^AUTH/
+                ? NSX::Test::Sasl->answer({ mechanisms => ['PLAIN'] }, $line, $c, [])
+                : '250 AUTH PLAIN');
+        }
+    });
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 10,
+        AuthRequiresTLS => 1) or die "no session: $@";
+    is_deeply [$smtp->auth($user, $password)], [], 'AuthRequiresTLS before';
+    $smtp->_STARTTLS or die $smtp->message;
+    IO::Socket::SSL->start_SSL($smtp, SSL_ca_file => NSX::Test::TLS->cert('ca.pem'),
+        SSL_verifycn_name => 'localhost') or die "no TLS: $IO::Socket::SSL::SSL_ERROR";
+    bless $smtp, 'My::SSL';
+    is_deeply [$smtp->auth($user, $password)], [1], 'and after';
+    close $smtp;
+    $server->finish;
+};
+
 done_testing;
