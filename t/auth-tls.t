@@ -206,6 +206,7 @@ subtest 'a cheat under TLS' => sub {
 };
 
 subtest 'TLS of IO::Socket::SSL' => sub {
+    no warnings 'once';
     plan skip_all => 'IO::Socket::SSL is not installed' if !eval { require IO::Socket::SSL; 1 };
     @My::SSL::ISA = ('IO::Socket::SSL', 'Net::SMTP::XS');
     my $server = NSX::Test::TLS->start(script => sub {
