@@ -43,6 +43,25 @@ arguments(pTHX_ I32 ax, I32 items, I32 first, int held)
     return args;
 }
 
+/* The n-th argument after self, kept alive: to look at it may run code that
+ * drops it.  Undef when it was not given. */
+static SV *
+argument(pTHX_ I32 ax, I32 items, I32 n)
+{
+    return n < items ? sv_2mortal(SvREFCNT_inc_simple_NN(ST(n)))
+                     : &PL_sv_undef;
+}
+
+/* The same for the object of a call that needs no engine. */
+static GV *
+glob_of(pTHX_ SV *self)
+{
+    GV *gv = nsx_glob(aTHX_ self);
+
+    sv_2mortal(newRV_inc((SV *)gv));
+    return gv;
+}
+
 /* Dies with the caller's line, as Carp's croak. */
 static void
 usage(pTHX_ const char *form)
@@ -325,7 +344,7 @@ code(self, ...)
   PPCODE:
     if (items != 1)
         usage(aTHX_ "code()");
-    gv = nsx_glob(aTHX_ self);
+    gv = glob_of(aTHX_ self);
     code = nsx_fact(aTHX_ gv, NSX_K_CODE);
     if (!code) {
         struct nsx_op op;
@@ -346,7 +365,7 @@ message(self, ...)
   PPCODE:
     if (items != 1)
         usage(aTHX_ "message()");
-    resp = nsx_fact_array(aTHX_ nsx_glob(aTHX_ self), NSX_K_RESP);
+    resp = nsx_fact_array(aTHX_ glob_of(aTHX_ self), NSX_K_RESP);
     if (GIMME_V != G_LIST) {
         RETURN_SV(joined_message(aTHX_ resp));
     }
@@ -362,15 +381,18 @@ status(self, ...)
   PPCODE:
     if (items != 1)
         usage(aTHX_ "status()");
-    RETURN_SV(status_digit(aTHX_ nsx_glob(aTHX_ self)));
+    RETURN_SV(status_digit(aTHX_ glob_of(aTHX_ self)));
 
 void
 set_status(self, ...)
     SV *self
+  PREINIT:
+    SV **args;
   PPCODE:
     if (items != 3)
         usage(aTHX_ "set_status($code, $resp)");
-    nsx_store_status(aTHX_ nsx_glob(aTHX_ self), ST(1), ST(2));
+    args = arguments(aTHX_ ax, items, 1, 1);
+    nsx_store_status(aTHX_ glob_of(aTHX_ self), args[0], args[1]);
     RETURN_IV(1);
 
 void
@@ -383,10 +405,10 @@ debug(self, ...)
     if (items > 2)
         usage(aTHX_ "debug([$level])");
     if (items == 2 || !SvROK(self)) {
-        args = arguments(aTHX_ ax, items, 0, 0);
+        args = arguments(aTHX_ ax, items, 0, 1);
         RETURN_SV(nsx_call_function(aTHX_ "_set_debug", items, args));
     }
-    level = nsx_fact(aTHX_ nsx_glob(aTHX_ self), NSX_K_DEBUG);
+    level = nsx_fact(aTHX_ glob_of(aTHX_ self), NSX_K_DEBUG);
     RETURN_SV(level && SvTRUE(level) ? nsx_copy(level)
                                    : sv_2mortal(newSViv(0)));
 
@@ -441,8 +463,8 @@ ungetline(self, ...)
     AV *lines;
     SV *line;
   PPCODE:
-    line = items > 1 ? nsx_copy(ST(1)) : sv_newmortal();
-    gv = nsx_glob(aTHX_ self);
+    line = nsx_copy(argument(aTHX_ ax, items, 1));
+    gv = glob_of(aTHX_ self);
     lines = nsx_fact_array(aTHX_ gv, NSX_K_LINES);
     if (!lines) {
         lines = newAV();
@@ -457,12 +479,12 @@ void
 parse_response(self, ...)
     SV *self
   PREINIT:
-    SV *code;
+    SV *line, *code;
     int more;
   PPCODE:
     PERL_UNUSED_VAR(self);
-    if (items < 2 || !SvOK(ST(1))
-        || !nsx_parse_line(aTHX_ ST(1), &code, &more)) {
+    line = argument(aTHX_ ax, items, 1);
+    if (!SvOK(line) || !nsx_parse_line(aTHX_ line, &code, &more)) {
         if (GIMME_V == G_LIST)
             XSRETURN_EMPTY;
         XSRETURN_UNDEF;
@@ -543,7 +565,7 @@ _set_status_closed(self, ...)
     struct nsx_op op;
     SV *err;
   PPCODE:
-    err = items > 1 ? ST(1) : &PL_sv_undef;
+    err = argument(aTHX_ ax, items, 1);
     nsx_op_enter(aTHX_ &op, self);
     nsx_set_closed(aTHX_ &op, err, "_set_status_closed");
     RETURN_IV(nsx_debug_level(aTHX_ &op) != 0);
@@ -569,7 +591,7 @@ _syswrite_with_timeout(self, ...)
     const char *text;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    line = nsx_copy(items > 1 ? ST(1) : &PL_sv_undef);
+    line = nsx_copy(argument(aTHX_ ax, items, 1));
     if (SvUTF8(line) && !sv_utf8_downgrade(line, TRUE))
         Perl_croak(aTHX_ "Wide character in syswrite");
     text = SvOK(line) ? SvPV(line, len) : (len = 0, "");
@@ -630,7 +652,7 @@ _TURN(self, ...)
     SV **args;
     I32 count;
   PPCODE:
-    args = arguments(aTHX_ ax, items, 1, 0);
+    args = arguments(aTHX_ ax, items, 1, 1);
     count = nsx_tail_call(aTHX_ ax, self, "unsupported", items - 1, args);
     XSRETURN(count);
 
@@ -639,7 +661,7 @@ _addr(self, ...)
     SV *self
   CODE:
     RETVAL = SvREFCNT_inc(nsx_addr_path(
-        aTHX_ nsx_glob(aTHX_ self), items > 1 ? ST(1) : &PL_sv_undef));
+        aTHX_ glob_of(aTHX_ self), argument(aTHX_ ax, items, 1)));
   OUTPUT:
     RETVAL
 
@@ -652,7 +674,7 @@ hello(self, ...)
     AV *lines;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    domain = items > 1 ? nsx_copy(ST(1)) : &PL_sv_undef;
+    domain = nsx_copy(argument(aTHX_ ax, items, 1));
     if (!SvTRUE(domain))
         domain = sv_2mortal(newSVpvs("localhost.localdomain"));
     lines = say_hello(aTHX_ &op, domain);
@@ -669,11 +691,12 @@ supports(self, ...)
     SV *self
   PREINIT:
     struct nsx_op op;
-    SV *esmtp, *keyword;
+    SV *esmtp, *keyword, **args;
     HE *he;
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
-    keyword = items > 1 ? nsx_upper(aTHX_ ST(1)) : NULL;
+    args = arguments(aTHX_ ax, items, 1, 1);
+    keyword = items > 1 ? nsx_upper(aTHX_ args[0]) : NULL;
     esmtp = nsx_fact(aTHX_ op.gv, NSX_K_ESMTP);
     he = keyword && esmtp && SvROK(esmtp)
             && SvTYPE(SvRV(esmtp)) == SVt_PVHV
@@ -683,8 +706,7 @@ supports(self, ...)
         RETURN_SV(nsx_copy(HeVAL(he)));
     }
     if (items > 2)
-        nsx_tell(aTHX_ op.self, "set_status", items - 2,
-                 arguments(aTHX_ ax, items, 2, 0));
+        nsx_tell(aTHX_ op.self, "set_status", items - 2, args + 1);
     if (GIMME_V == G_LIST)
         XSRETURN_EMPTY;
     XSRETURN_UNDEF;
@@ -697,11 +719,11 @@ mail(self, ...)
     SV *addr, *opts = NULL, *arg, **args;
     I32 count;
   PPCODE:
+    args = arguments(aTHX_ ax, items, 1, 1);
     nsx_op_enter(aTHX_ &op, self);
-    addr = items > 1 ? nsx_copy(ST(1)) : &PL_sv_undef;
+    addr = items > 1 ? nsx_copy(args[0]) : &PL_sv_undef;
     nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
     if (items > 2) {
-        args = arguments(aTHX_ ax, items, 1, 1);
         args[0] = op.self;
         opts = nsx_call_function(aTHX_ "_mail_options", items - 1, args);
     }
@@ -730,7 +752,7 @@ send(self, ...)
   PPCODE:
     nsx_op_enter(aTHX_ &op, self);
     arg = nsx_path_argument(aTHX_ &op, "FROM:",
-                            items > 1 ? ST(1) : &PL_sv_undef, NULL);
+                            argument(aTHX_ ax, items, 1), NULL);
     count = nsx_tail_verb(aTHX_ ax, &op, (enum nsx_method)ix, 1, &arg);
     XSRETURN(count);
 

@@ -45,25 +45,30 @@ nsx_def_reply_code(pTHX_ struct nsx_op *op)
         : sv_2mortal(newSViv(NSX_DEF_REPLY_CODE));
 }
 
+/* The text of a reply as an array of lines. */
+static SV *
+reply_lines(pTHX_ SV *resp)
+{
+    AV *av = newAV();
+    SV *ref = sv_2mortal(newRV_noinc((SV *)av));
+
+    if (SvOK(resp))
+        av_push(av, newSVsv(resp));
+    return ref;
+}
+
+/* Magic is read first: its code may empty the hash. */
 void
 nsx_store_status(pTHX_ GV *gv, SV *code, SV *resp)
 {
-    SV *slot = nsx_fact_lvalue(aTHX_ gv, NSX_K_CODE);
-
-    sv_setsv_mg(slot, code);
-    slot = nsx_fact_lvalue(aTHX_ gv, NSX_K_RESP);
-    SvGETMAGIC(resp);
-    if (SvROK(resp)) {
-        sv_setsv_mg(slot, resp);
-    }
-    else {
-        AV *av = newAV();
-        SV *rv = sv_2mortal(newRV_noinc((SV *)av));
-
-        if (SvOK(resp))
-            av_push(av, newSVsv(resp));
-        sv_setsv_mg(slot, rv);
-    }
+    if (SvGMAGICAL(code))
+        code = nsx_copy(code);
+    if (SvGMAGICAL(resp))
+        resp = nsx_copy(resp);
+    if (!SvROK(resp))
+        resp = reply_lines(aTHX_ resp);
+    sv_setsv_mg(nsx_fact_lvalue(aTHX_ gv, NSX_K_CODE), code);
+    sv_setsv_mg(nsx_fact_lvalue(aTHX_ gv, NSX_K_RESP), resp);
 }
 
 void
