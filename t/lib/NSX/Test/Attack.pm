@@ -11,16 +11,23 @@ package NSX::Test::Attack;
 # after => sub { my ($t, $log) = @_; ... } checks in the server's transcript.
 # limit => SECS until the process counts as hanging (10).
 #
+# NSX_ATTACK_ONLY  a pattern: only these attacks
+#
 # $t->connect(ARGS)   a connected object (Timeout 5); class => CLASS
 # $t->ok(TRUTH, WHAT), $t->is(GOT, WANTED, WHAT)   say WHAT is wrong
 # $t->soon(SECS, sub) runs the code as SIGALRM's handler that much later
+# $t->wired(REPLY...)  an object on one end of a pair of sockets, and the other
+#                      end, which has said all these lines already
+# $t->heard(PEER)      what the object sent there
 # $t->server, $t->port
 
 use strict;
 use warnings;
 
 use Config;
+use IO::Handle;
 use POSIX ();
+use Socket;
 use Test::More ();
 use Time::HiRes ();
 
@@ -41,6 +48,7 @@ my @running;
 
 sub attack {
     my ($name, $code, %arg) = @_;
+    return if defined $ENV{NSX_ATTACK_ONLY} && $name !~ /$ENV{NSX_ATTACK_ONLY}/;
     my %run = (name => $name, after => delete $arg{after}, said => '');
     my $script = delete $arg{script};
     my $limit = (delete $arg{limit} || LIMIT) * $patience;
@@ -103,9 +111,14 @@ sub _watch {
     while (1) {
         vec(my $in = '', fileno $run->{from}, 1) = 1;
         my $left = $run->{until} - Time::HiRes::time();
-        if ($left <= 0) { kill 'KILL', $run->{pid}; $hung = 1; last }
-        next if select($in, undef, undef, $left) <= 0;
-        sysread $run->{from}, $run->{said}, 65536, length $run->{said} or last;
+        if (select($in, undef, undef, $left > 0 ? $left : 0) > 0) {
+            sysread $run->{from}, $run->{said}, 65536, length $run->{said} or last;
+        }
+        elsif ($left <= 0) {
+            kill 'KILL', $run->{pid};
+            $hung = 1;
+            last;
+        }
     }
     until (waitpid $run->{pid}, POSIX::WNOHANG()) {
         if (!$hung && Time::HiRes::time() > $run->{until}) {
@@ -142,6 +155,24 @@ sub connect {
     my $s = $class->new($t->server->host, Port => $t->port, Timeout => 5 * $patience, %arg)
         or die "no connection: $@";
     return $s;
+}
+
+sub wired {
+    my ($t, @replies) = @_;
+    require Net::SMTP::XS;
+    socketpair my $s, my $peer, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "socketpair: $!";
+    syswrite $peer, join '', map {"$_\r\n"} @replies;
+    bless $s, 'Net::SMTP::XS';
+    ${*$s}{io_socket_timeout} = 5 * $patience;
+    return ($s, $peer);
+}
+
+sub heard {
+    my ($t, $peer) = @_;
+    $peer->blocking(0);
+    my $octets = '';
+    1 while sysread $peer, $octets, 65536, length $octets;
+    return $octets;
 }
 
 sub ok {
