@@ -169,7 +169,7 @@ my $smtp = Net::SMTP->new($host, Port => $port, Hello => 'client.example',
 print join(' ', map { $smtp->can($_) ? 1 : 0 } qw(starttls can_ssl auth)), "\n";
 defined $smtp->supports('STARTTLS') or die 'no STARTTLS';
 $smtp->starttls or die $@;
-print join('|', $smtp->isa('Net::SMTP') ? 1 : 0, $smtp->isa('IO::Socket::SSL') ? 1 : 0,
+print join('|', $smtp->isa('Net::SMTP') ? 1 : 0, $smtp->isa('IO::Socket') ? 1 : 0,
     $smtp->get_cipher ? 'cipher' : 'none', $smtp->get_sslversion, $smtp->peer_certificate('cn'),
     defined $smtp->supports('STARTTLS') ? 1 : 0), "\n";
 END
