@@ -106,7 +106,8 @@ sub _why {
         ? "$host did not finish the handshake within the Timeout"
         : 'the connection was closed during the handshake')
         if $result != FAILED;
-    return _error($smtp) // 'SSL connect attempt failed';
+    my $why = _error($smtp) // 'for no known reason';
+    return $why =~ /fail|clear|\Q$host\E/ ? $why : "SSL connect attempt failed: $host: $why";
 }
 
 # The connection ends with the attempt: nothing may follow in the clear.

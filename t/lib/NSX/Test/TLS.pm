@@ -127,6 +127,8 @@ sub _notes {
     return @notes;
 }
 
+sub CLONE_SKIP {1}    # a thread must not end its maker's server
+
 sub DESTROY {
     my ($self) = @_;
     return if $self->{owner} != $$;
