@@ -16,6 +16,12 @@
 #  define G_LIST G_ARRAY
 #endif
 
+/* The character of a two-octet UTF-8 sequence. */
+#ifndef TWO_BYTE_UTF8_TO_NATIVE
+#  define TWO_BYTE_UTF8_TO_NATIVE(high, low) \
+      ((((high) & 0x1f) << 6) | ((low) & 0x3f))
+#endif
+
 /* What an empty array is in scalar context. */
 #ifdef PL_sv_zero
 #  define NSX_SV_ZERO (&PL_sv_zero)
