@@ -278,6 +278,31 @@ subtest 'arguments' => sub {
     is $log->{sasl}[0]{initial}, encode_base64("$user\0$user\0", ''), 'no password is an empty one';
 };
 
+{
+    package My::Evil;
+    use overload '""' => sub { $_[0]->() }, fallback => 1;
+}
+
+subtest 'arguments that run code' => sub {
+    for my $name (qw(PLAIN SCRAM-SHA-256)) {
+        my $secret = $password;
+        my $login  = $user;
+        my $evil   = bless sub { ($secret, $login) = ('x' x 100_000, undef); 'boss' }, 'My::Evil';
+        my $log = session({ mechanisms => [$name] }, sub {
+            ok $_[0]->auth($login, $secret, authzid => $evil, realm => $evil), "$name takes what was given";
+        });
+        my $death = bless sub { die "no\n" }, 'My::Evil';
+        session({ mechanisms => [$name] }, sub {
+            ok !eval { $_[0]->auth($user, $password, authzid => $death); 1 }, 'an exception';
+            is $@, "no\n", 'passes through';
+            ok $_[0]->auth($user, $password), 'and harms nothing';
+        });
+    }
+    my $name = bless sub {$user},     'My::Evil';
+    my $pass = bless sub {$password}, 'My::Evil';
+    session({ mechanisms => ['CRAM-MD5'] }, sub { ok $_[0]->auth($name, $pass), 'objects' });
+};
+
 subtest 'what comes back' => sub {
     session({ mechanisms => ['PLAIN'] }, sub {
         my ($smtp) = @_;

@@ -21,8 +21,8 @@ wipe_copy(pTHX_ void *copy)
     nsx_wipe_scalar(aTHX_ (SV *)copy);
 }
 
-/* The text of a scalar that is no octet string as it stands: a mortal, wiped
- * as the scope is left. */
+/* The octets of a scalar: a mortal, wiped as the scope is left.  A copy of all
+ * of them, because code behind a later argument may change an earlier one. */
 static SV *
 octet_copy(pTHX_ SV *sv, const char *name)
 {
@@ -43,7 +43,6 @@ argument(pTHX_ HV *hash, const char *name)
     SV **slot = hv_fetch(hash, name, (I32)strlen(name), 0);
     SV *sv = slot ? *slot : NULL;
     struct nsx_octets octets = { NULL, 0 };
-    STRLEN len;
 
     if (sv && SvROK(sv) && !SvOBJECT(SvRV(sv)))
         sv = SvRV(sv);
@@ -52,10 +51,9 @@ argument(pTHX_ HV *hash, const char *name)
     SvGETMAGIC(sv);
     if (!SvOK(sv))
         return octets;
-    if (!SvPOK(sv) || SvUTF8(sv))
-        sv = octet_copy(aTHX_ sv, name);
-    octets.data = SvPV_nomg(sv, len);
-    octets.len = len;
+    sv = octet_copy(aTHX_ sv, name);
+    octets.data = SvPVX(sv);
+    octets.len = SvCUR(sv);
     return octets;
 }
 
@@ -71,10 +69,11 @@ static void
 read_config(pTHX_ HV *hash, struct nsx_sasl_config *config)
 {
     Zero(config, 1, struct nsx_sasl_config);
-    config->authcid = argument(aTHX_ hash, "user");
-    config->authzid = argument(aTHX_ hash, "authzid");
+    /* First what is still the caller's own: see octet_copy. */
     config->password = argument(aTHX_ hash, "password");
     config->token = argument(aTHX_ hash, "token");
+    config->authcid = argument(aTHX_ hash, "user");
+    config->authzid = argument(aTHX_ hash, "authzid");
     config->service = argument(aTHX_ hash, "service");
     config->host = argument(aTHX_ hash, "host");
     config->port = (unsigned)number(aTHX_ hash, "port");
