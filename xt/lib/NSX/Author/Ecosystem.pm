@@ -34,6 +34,10 @@ use constant {
     MAILBOX      => 'case',
 };
 
+# NSX_SWITCHES='-MNet::SMTP -MNet::SMTP::XS=:replace' has the core module loaded
+# before ours takes its place.
+my $our_switches = $ENV{NSX_SWITCHES} || '-MNet::SMTP::XS=:replace';
+
 my $lib  = dirname(dirname(dirname(abs_path(__FILE__))));
 my $root = dirname(dirname($lib));
 my @sample = map {"$root/xt/samples/$_.eml"}
@@ -155,7 +159,7 @@ sub environment {
         SSL_CERT_FILE => $server->ca_file, HOME => $self->work, LC_ALL => 'C',
         PERL_HASH_SEED => 0, PERL_PERTURB_KEYS => 0,
         PERL5LIB => join(':', $lib, $ours ? map {"$self->{blib}/$_"} qw(lib arch) : ()),
-        PERL5OPT => '-MNSX::Author::Witness' . ($ours ? ' -MNet::SMTP::XS=:replace' : ''),
+        PERL5OPT => join(' ', '-MNSX::Author::Witness', $ours ? $our_switches : ()),
     );
 }
 
