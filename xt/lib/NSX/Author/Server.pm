@@ -5,6 +5,8 @@ package NSX::Author::Server;
 #
 #   my $why    = $class->missing;            # why it cannot run here, or undef
 #   my $server = $class->start;              # dies with the log on failure
+#   my $server = $class->start(ports => { smtp => 25 },     # not just any port
+#       names => ['mx.example']);            # more names in the certificate
 #   $server->port('smtp')                    # see below
 #   $server->user, ->password, ->ca_file     # one account, one authority
 #   $server->address('case-7')               # a mailbox made by naming it;
@@ -64,7 +66,9 @@ sub bring_up {
     $self->{dir}  = $self->{temp}->dirname;
     chmod 0755, $self->{dir};
     $self->{port} = { map { $_ => free_port() } $self->services };
-    $self->{certificate} = NSX::Author::Certificate->make($self->{dir});
+    %{ $self->{port} } = (%{ $self->{port} }, %{ $self->{ports} || {} });
+    $self->{certificate} = NSX::Author::Certificate->make($self->{dir},
+        @{ $self->{names} || [] });
     mkdir "$self->{dir}/mail" or die "mkdir: $!";
     $self->configure;
     $self->{process} = NSX::Author::Process->start([ $self->command ],

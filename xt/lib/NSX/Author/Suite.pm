@@ -6,6 +6,7 @@ package NSX::Author::Suite;
 #   my $suite = NSX::Author::Suite->new(
 #       blib    => 'blib',                  # none: the core module only
 #       verbose => 1,                       # show what files at fault said
+#       trust   => 'ca.pem',                # the authority tests believe in
 #       accept  => [ [ qr/file/ => qr/reason/ ], ... ]);   # skips that may be
 #   my $faults = $suite->compare($directory, lib => ['lib'], files => \@file);
 #
@@ -136,6 +137,7 @@ sub become_test {
     unprivileged() if $> == 0;
     delete @ENV{qw(PERL5OPT PERL5LIB HARNESS_ACTIVE)};
     @ENV{qw(HOME PERL_USE_UNSAFE_INC)} = ($copy, 1);
+    $ENV{SSL_CERT_FILE} = $self->{trust} if $self->{trust};
     my @lib = ("$self->{work}/config", map({"$copy/$_"} @{ $option->{lib} || ['lib'] }),
         @{ $how->{lib} || [] });
     my @switch;
