@@ -421,35 +421,28 @@ DEF_REPLY_CODE(...)
     RETVAL
 
 void
-command(self, ...)
-    SV *self
+command(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV **args;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     args = arguments(aTHX_ ax, items, 1, 1);
     (void)nsx_command(aTHX_ &op, items - 1, args, 0);
     RETURN_SV(op.self);
 
 void
-response(self)
-    SV *self
-  PREINIT:
-    struct nsx_op op;
+response(op)
+    nsx_op_t op
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     RETURN_SV(reply_class(aTHX_ nsx_response(aTHX_ &op)));
 
 void
-getline(self, ...)
-    SV *self
+getline(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV *line;
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     line = nsx_getline(aTHX_ &op);
     if (!line && GIMME_V == G_LIST)
         XSRETURN_EMPTY;
@@ -497,100 +490,80 @@ parse_response(self, ...)
     XSRETURN(2);
 
 void
-unsupported(self, ...)
-    SV *self
-  PREINIT:
-    struct nsx_op op;
+unsupported(op, ...)
+    nsx_op_t op
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     nsx_set_status(aTHX_ &op, sv_2mortal(newSViv(NSX_UNSUPPORTED_CODE)),
                    sv_2mortal(newSVpvs("Unsupported command")));
     RETURN_IV(0);
 
 void
-datasend(self, ...)
-    SV *self
+datasend(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     struct nsx_body body;
     SV **args;
     I32 count;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     args = arguments(aTHX_ ax, items, 1, 0);
     nsx_body_init(aTHX_ &body, items - 1, args);
     count = return_sent(aTHX_ ax, nsx_datasend(aTHX_ &op, &body, 0));
     XSRETURN(count);
 
 void
-rawdatasend(self, ...)
-    SV *self
+rawdatasend(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     struct nsx_body body;
     SV **args;
     I32 count;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     args = arguments(aTHX_ ax, items, 1, 0);
     nsx_body_init(aTHX_ &body, items - 1, args);
     count = return_sent(aTHX_ ax, nsx_rawdatasend(aTHX_ &op, &body));
     XSRETURN(count);
 
 void
-dataend(self, ...)
-    SV *self
-  PREINIT:
-    struct nsx_op op;
+dataend(op, ...)
+    nsx_op_t op
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     RETURN_SV(nsx_dataend(aTHX_ &op));
 
 void
-_is_closed(self, ...)
-    SV *self
-  PREINIT:
-    struct nsx_op op;
+_is_closed(op, ...)
+    nsx_op_t op
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     RETURN_IV(nsx_check_closed(aTHX_ &op));
 
 void
-_set_status_closed(self, ...)
-    SV *self
+_set_status_closed(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV *err;
   PPCODE:
     err = argument(aTHX_ ax, items, 1);
-    nsx_op_enter(aTHX_ &op, self);
     nsx_set_closed(aTHX_ &op, err, "_set_status_closed");
     RETURN_IV(nsx_debug_level(aTHX_ &op) != 0);
 
 void
-_set_status_timeout(self, ...)
-    SV *self
-  PREINIT:
-    struct nsx_op op;
+_set_status_timeout(op, ...)
+    nsx_op_t op
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     nsx_set_timeout(aTHX_ &op, "_set_status_timeout");
     RETURN_IV(nsx_debug_level(aTHX_ &op) != 0);
 
 void
-_syswrite_with_timeout(self, ...)
-    SV *self
+_syswrite_with_timeout(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV *line;
     STRLEN len;
     const char *text;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     line = nsx_copy(argument(aTHX_ ax, items, 1));
     if (SvUTF8(line) && !sv_utf8_downgrade(line, TRUE))
         Perl_croak(aTHX_ "Wide character in syswrite");
@@ -604,8 +577,8 @@ _syswrite_with_timeout(self, ...)
 MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS
 
 void
-_EHLO(self, ...)
-    SV *self
+_EHLO(op, ...)
+    nsx_op_t op
   ALIAS:
     _EHLO = NSX_M__EHLO
     _HELO = NSX_M__HELO
@@ -625,10 +598,8 @@ _EHLO(self, ...)
     _DATA = NSX_M__DATA
     _STARTTLS = NSX_M__STARTTLS
   PREINIT:
-    struct nsx_op op;
     I32 argc;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     argc = nsx_verb_takes_words((enum nsx_method)ix) ? items - 1 : 0;
     RETURN_SV(boolSV(nsx_run_verb(aTHX_ &op, (enum nsx_method)ix, argc,
                                 arguments(aTHX_ ax, items, 1, 1))));
@@ -666,14 +637,12 @@ _addr(self, ...)
     RETVAL
 
 void
-hello(self, ...)
-    SV *self
+hello(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV *domain;
     AV *lines;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     domain = nsx_copy(argument(aTHX_ ax, items, 1));
     if (!SvTRUE(domain))
         domain = sv_2mortal(newSVpvs("localhost.localdomain"));
@@ -687,14 +656,12 @@ hello(self, ...)
     RETURN_SV(greeting_word(aTHX_ lines));
 
 void
-supports(self, ...)
-    SV *self
+supports(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV *esmtp, *keyword, **args;
     HE *he;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     args = arguments(aTHX_ ax, items, 1, 1);
     keyword = items > 1 ? nsx_upper(aTHX_ args[0]) : NULL;
     esmtp = nsx_fact(aTHX_ op.gv, NSX_K_ESMTP);
@@ -712,15 +679,13 @@ supports(self, ...)
     XSRETURN_UNDEF;
 
 void
-mail(self, ...)
-    SV *self
+mail(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     SV *addr, *opts = NULL, *arg, **args;
     I32 count;
   PPCODE:
     args = arguments(aTHX_ ax, items, 1, 1);
-    nsx_op_enter(aTHX_ &op, self);
     addr = items > 1 ? nsx_copy(args[0]) : &PL_sv_undef;
     nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
     if (items > 2) {
@@ -739,38 +704,34 @@ mail(self, ...)
     XSRETURN(count);
 
 void
-send(self, ...)
-    SV *self
+send(op, ...)
+    nsx_op_t op
   ALIAS:
     send          = NSX_M__SEND
     send_or_mail  = NSX_M__SOML
     send_and_mail = NSX_M__SAML
   PREINIT:
-    struct nsx_op op;
     SV *arg;
     I32 count;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     arg = nsx_path_argument(aTHX_ &op, "FROM:",
                             argument(aTHX_ ax, items, 1), NULL);
     count = nsx_tail_verb(aTHX_ ax, &op, (enum nsx_method)ix, 1, &arg);
     XSRETURN(count);
 
 void
-recipient(self, ...)
-    SV *self
+recipient(op, ...)
+    nsx_op_t op
   ALIAS:
     to  = 1
     cc  = 2
     bcc = 3
   PREINIT:
-    struct nsx_op op;
     SV *opts, **args;
     I32 argc, i, good;
     int skip_bad;
   PPCODE:
     PERL_UNUSED_VAR(ix);
-    nsx_op_enter(aTHX_ &op, self);
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
     opts = take_options(aTHX_ &op, &argc, args, &skip_bad);
@@ -793,16 +754,14 @@ recipient(self, ...)
     XSRETURN(good);
 
 void
-data(self, ...)
-    SV *self
+data(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     struct nsx_body body;
     SV **args, *ok;
     I32 argc, count;
     int direct;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
     if (nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {
@@ -837,15 +796,12 @@ data(self, ...)
     XSRETURN(count);
 
 void
-bdat(self, ...)
-    SV *self
+bdat(op, ...)
+    nsx_op_t op
   ALIAS:
     bdat     = 0
     bdatlast = 1
-  PREINIT:
-    struct nsx_op op;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     if (!nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {
         warn_caller(aTHX_ "Net::SMTP::bdat: CHUNKING extension is not in "
                           "use, call data instead");
@@ -855,26 +811,22 @@ bdat(self, ...)
                        arguments(aTHX_ ax, items, 1, 1), ix));
 
 void
-reset(self, ...)
-    SV *self
+reset(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     I32 count;
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
     count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__RSET, 0, NULL);
     XSRETURN(count);
 
 void
-expand(self, ...)
-    SV *self
+expand(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     I32 count;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     if (!nsx_verb(aTHX_ &op, NSX_M__EXPN, items - 1,
                   arguments(aTHX_ ax, items, 1, 1))) {
         if (GIMME_V == G_LIST)
@@ -885,38 +837,31 @@ expand(self, ...)
     XSRETURN(count);
 
 void
-verify(self, ...)
-    SV *self
+verify(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     I32 count;
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__VRFY, items - 1,
                           arguments(aTHX_ ax, items, 1, 1));
     XSRETURN(count);
 
 void
-help(self, ...)
-    SV *self
-  PREINIT:
-    struct nsx_op op;
+help(op, ...)
+    nsx_op_t op
   PPCODE:
-    nsx_op_enter(aTHX_ &op, self);
     if (!nsx_verb(aTHX_ &op, NSX_M__HELP, items - 1,
                   arguments(aTHX_ ax, items, 1, 1)))
         XSRETURN_UNDEF;
     RETURN_SV(nsx_call(aTHX_ op.self, "message", 0, NULL));
 
 void
-quit(self, ...)
-    SV *self
+quit(op, ...)
+    nsx_op_t op
   PREINIT:
-    struct nsx_op op;
     I32 count;
   PPCODE:
     PERL_UNUSED_VAR(items);
-    nsx_op_enter(aTHX_ &op, self);
     if (nsx_overridden(aTHX_ &op, NSX_M__QUIT))
         nsx_tell(aTHX_ op.self, "_QUIT", 0, NULL);
     else

@@ -128,6 +128,8 @@ struct nsx_op {
 /* A mortal copy.  (sv_mortalcopy takes the buffer of a mortal source away.) */
 #define nsx_copy(sv) sv_2mortal(newSVsv(sv))
 
+typedef struct nsx_op nsx_op_t; /* what the typemap makes of an object */
+
 /* --- object.c ---------------------------------------------------------- */
 
 /* Called once an interpreter, when the shared object is loaded, and in each
