@@ -3,7 +3,8 @@ package NSX::Author::Process;
 # A server that lives no longer than the test that wanted it.
 #
 #   my $process = NSX::Author::Process->start(\@command, log => $file,
-#       own_session => 1);    # for a command that calls setsid itself
+#       own_session => 1,     # for a command that calls setsid itself
+#       dir => $directory);   # removed when the test ends without stop
 #   $process->alive;    # has it not ended yet?
 #   $process->stop;     # TERM, then KILL to its group; returns when it is gone
 #
@@ -14,6 +15,7 @@ package NSX::Author::Process;
 use strict;
 use warnings;
 
+use File::Path qw(remove_tree);
 use POSIX qw(WNOHANG _exit);
 
 use constant {
@@ -49,7 +51,9 @@ sub keep {
     until (rope_cut($rope_end)) {
         _exit(0) if waitpid($server, WNOHANG) != 0;
     }
+    my $was_told = sysread $rope_end, my $word, 1;
     end_group($server);
+    remove_tree($option{dir}) if $option{dir} && !$was_told;
     _exit(0);
 }
 

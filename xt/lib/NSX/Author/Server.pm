@@ -72,7 +72,8 @@ sub bring_up {
     mkdir "$self->{dir}/mail" or die "mkdir: $!";
     $self->configure;
     $self->{process} = NSX::Author::Process->start([ $self->command ],
-        log => "$self->{dir}/output", own_session => $self->own_session);
+        log => "$self->{dir}/output", own_session => $self->own_session,
+        dir => $self->{dir});
     $self->wait_until_up;
 }
 
