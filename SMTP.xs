@@ -35,11 +35,10 @@ arguments(pTHX_ I32 ax, I32 items, I32 first, int held)
     SV **args = (SV **)(void *)SvPVX(store);
     I32 i;
 
-    for (i = 0; i < count; i++) {
+    for (i = 0; i < count; i++)
         args[i] = ST(first + i);
-        if (held)
-            sv_2mortal(SvREFCNT_inc_simple_NN(args[i]));
-    }
+    if (held)
+        nsx_hold(aTHX_ count, args);
     return args;
 }
 
@@ -48,18 +47,20 @@ arguments(pTHX_ I32 ax, I32 items, I32 first, int held)
 static SV *
 argument(pTHX_ I32 ax, I32 items, I32 n)
 {
-    return n < items ? sv_2mortal(SvREFCNT_inc_simple_NN(ST(n)))
-                     : &PL_sv_undef;
+    if (n >= items)
+        return &PL_sv_undef;
+    nsx_hold(aTHX_ 1, &ST(n));
+    return ST(n);
 }
 
 /* The same for the object of a call that needs no engine. */
 static GV *
 glob_of(pTHX_ SV *self)
 {
-    GV *gv = nsx_glob(aTHX_ self);
+    SV *gv = (SV *)nsx_glob(aTHX_ self);
 
-    sv_2mortal(newRV_inc((SV *)gv));
-    return gv;
+    nsx_hold(aTHX_ 1, &gv);
+    return (GV *)gv;
 }
 
 /* Dies with the caller's line, as Carp's croak. */
@@ -86,7 +87,7 @@ joined_message(pTHX_ AV *resp)
     I32 i, last = resp ? (I32)av_len(resp) : -1;
 
     if (resp)
-        sv_2mortal(SvREFCNT_inc_simple_NN((SV *)resp));
+        sv_2mortal(newRV_inc((SV *)resp));
     for (i = 0; i <= last; i++) {
         SV **line = av_fetch(resp, i, 0);
 
@@ -107,7 +108,7 @@ copied_lines(pTHX_ AV *resp, I32 *count)
     I32 i;
 
     if (resp)
-        sv_2mortal(SvREFCNT_inc_simple_NN((SV *)resp));
+        sv_2mortal(newRV_inc((SV *)resp));
     for (i = 0; i < n; i++) {
         SV **line = av_fetch(resp, i, 0);
 

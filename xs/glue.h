@@ -168,6 +168,10 @@ void nsx_method_boot(pTHX);
 /* 1 when the object's class has a method of its own in place of ours. */
 int nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m);
 
+/* Keeps n scalars (or NULLs) alive as long as the call's mortals.  They are
+ * not made mortals themselves: the flag would follow them into a new thread. */
+void nsx_hold(pTHX_ I32 n, SV **list);
+
 /* Calls a method in scalar context, by name, with up to a few arguments.
  * The result is a mortal, never NULL. */
 SV *nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv);

@@ -95,6 +95,19 @@ nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
     return obj->overridden[m];
 }
 
+void
+nsx_hold(pTHX_ I32 n, SV **list)
+{
+    AV *held = (AV *)sv_2mortal((SV *)newAV());
+    I32 i;
+
+    if (n > 0)
+        av_extend(held, n - 1);
+    for (i = 0; i < n; i++)
+        if (list[i])
+            av_push(held, SvREFCNT_inc_simple_NN(list[i]));
+}
+
 /* Puts a call's arguments on the stack; self may be NULL for a function. */
 static void
 push_arguments(pTHX_ SV *self, I32 argc, SV **argv)

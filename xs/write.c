@@ -54,10 +54,9 @@ held_items(pTHX_ const struct nsx_body *body)
 {
     SV *store = sv_2mortal(newSV((STRLEN)(body->count + 1) * sizeof(SV *)));
     SV **item = (SV **)(void *)SvPVX(store);
-    I32 i;
 
-    for (i = 0; i < body->count; i++)
-        item[i] = sv_2mortal(SvREFCNT_inc(body->item[i]));
+    Copy(body->item, item, body->count, SV *);
+    nsx_hold(aTHX_ body->count, item);
     return item;
 }
 
