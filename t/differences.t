@@ -9,6 +9,7 @@ use warnings;
 use lib 't/lib';
 
 use NSX::Test::Oracle;
+use Socket qw(SOL_SOCKET SO_SNDBUF);
 use Test::More;
 use Time::HiRes ();
 
@@ -94,16 +95,18 @@ my @scenarios = (
 
     differs('a message that a die cut short is not ended', sub {
         my $t = shift;
-        my $s = begin($t->connect);
-        my $text = ('x' x 70 . "\n") x 200_000;
-        my $error = interrupted(0.3, sub { $s->datasend($text) });
-        $s->timeout(3);
+        my $text = ('x' x 70 . "\n") x 200_000 . 'x';
+        my $s = $t->connect;
+        setsockopt $s, SOL_SOCKET, SO_SNDBUF, pack 'i', 16384;
+        begin($s);
+        my $error = interrupted(0.2, sub { $s->datasend($text) });
+        $s->timeout(10);
         return (error => $error, end => bit($s->dataend), open => bit(defined fileno $s));
     },
         { error => "enough\n", end => 1, open => 1 },
         { error => "enough\n", end => 0, open => 0 },
-        script => [ @{ talk([], @ok) }, [ 'stall', 0.6 ], ['swallow'], '250 taken' ],
-        server => { rcvbuf => 4096 }),
+        script => [ @{ talk([], @ok) }, [ 'stall', 1.5 ], ['swallow'], '250 taken' ],
+        server => { rcvbuf => 65536 }),
 
     differs('quit on a connection that is lost is false', sub {
         my $t = shift;
