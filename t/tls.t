@@ -50,10 +50,12 @@ subtest 'STARTTLS' => sub {
     my $server = NSX::Test::TLS->starttls;
     my $smtp = connected($server, class => 'My::SMTP') or return fail('connected');
     ok(!$smtp->is_SSL, 'not yet');
+    ok(!$smtp->isa('IO::Socket::SSL'), 'and no IO::Socket::SSL');
     is($smtp->get_cipher, undef, 'no cipher');
     is($smtp->errstr, 'Undefined SSL object', 'as the error says');
     is($smtp->supports('SIZE'), '1000', 'the capabilities in the clear');
     is($smtp->starttls, "mail.nsx.example", 'starttls answers what hello does');
+    ok($smtp->isa('IO::Socket::SSL'), 'an IO::Socket::SSL for who asks');
     is(ref $smtp, 'My::SMTP', 'the class is kept');
     is($smtp->supports('SIZE'), undef, 'the old capabilities are forgotten');
     is($smtp->supports('8BITMIME'), '', 'the new ones are known');

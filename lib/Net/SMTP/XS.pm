@@ -100,10 +100,13 @@ sub _replace_smtp {
         sub new { Net::SMTP::XS::_new(sub { shift->SUPER::new(@_) }, @_) }
         1;
     } or die $@;
+    require Net::Config;    # scripts edit its hash without loading it
     *Net::SMTP::NetConfig = \%Net::Config::NetConfig;
     $Net::SMTP::VERSION = STOCK_VERSION;
     $INC{'Net/SMTP.pm'} ||= __FILE__;
 }
+
+my $in_place;
 
 # Net::SMTP becomes the child of this class, which cannot be its child then:
 # isa answers for it.
@@ -116,7 +119,20 @@ sub _replace {
     _replace_cmd();
     _replace_smtp();
     _in_place();
-    *isa = sub { UNIVERSAL::isa(@_) || $_[1] eq 'Net::SMTP' };
+    $in_place = 1;
+}
+
+# Besides what inheritance says: in replace mode we are a Net::SMTP too, and
+# an object that speaks TLS is an IO::Socket::SSL, as scripts ask for it.
+sub isa {
+    my ($self, $class) = @_;
+    return 1 if UNIVERSAL::isa($self, $class);
+    return '' if !defined $class;
+    return 1 if $in_place && $class eq 'Net::SMTP';
+    return !!($class eq 'IO::Socket::SSL'
+        && ref $self
+        && defined &Net::SMTP::XS::OpenSSL::_is_tls
+        && Net::SMTP::XS::OpenSSL::_is_tls($self));
 }
 
 sub can_inet6 { $socket_class eq 'IO::Socket::IP' && $socket_class }
