@@ -224,6 +224,7 @@ sub _normal {
         $text =~ s/\bNet::SMTP::XS\b/Net::SMTP/g;
     }
     $text =~ s/\b$port\b/PORT/g;
+    $text =~ s/\bNet::(SMTP|Cmd)\(\d+\.\d+\)/Net::$1(VERSION)/g;
     $text =~ s/\(0x[0-9a-f]+\)/(ADDRESS)/g;
     $text =~ s{at \S*\bNet/(?:SMTP|Cmd)(?:/XS\S*)?\.pm line \d+}{at MODULE line N}g;
     return $text;
