@@ -38,7 +38,7 @@ sub debug_print {
     my ($cmd, $out, $text) = @_;
 
     $text = $cmd->debug_text($out, $text);
-    $text =~ s/([\x00-\x08\x0b-\x1f\x7f])/sprintf '\x%02x', ord $1/ge
+    $text =~ s/([\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n))/sprintf '\x%02x', ord $1/ge
         if !$out && defined $text;
     print STDERR $cmd, ($out ? '>>> ' : '<<< '), $text;
 }
@@ -58,7 +58,7 @@ sub _print_isa {
         my $version = ${"${pkg}::VERSION"};
         my @parents = @{"${pkg}::ISA"};
         @parents = grep { $_ ne 'Net::SMTP::XS' } @parents
-            if $pkg eq 'Net::SMTP';
+            if grep { $_ eq 'Net::Cmd' } @parents;
         $class->debug_print(1, $indent{$pkg} . $pkg
                 . (defined $version ? "($version)" : '') . "\n");
         $indent{$_} = "  $indent{$pkg}" for @parents;
