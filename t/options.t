@@ -41,6 +41,10 @@ subtest 'BareCR' => sub {
     is $code, 554, 'refuse: status';
     is $data, undef, 'refuse: nothing is delivered';
     ok +(delivered(refuse => "a\r\nb\n"))[0], 'refuse lets line ends pass';
+    ok !(delivered(refuse => "a\r"))[0], 'a CR in last place is bare';
+    is +(delivered(refuse => "a\n", "b\r", "c\n"))[2], undef,
+        'what came before a refused piece is not delivered';
+    is +(delivered(refuse => "a\n", "b\r"))[2], undef, 'nor before a last CR';
     ok !eval { client(server(), BareCR => 'keep'); 1 }, 'another word dies';
     like $@, qr/BareCR => "keep": it takes 'convert' or 'refuse' at \Q$0\E/,
         'and is named';

@@ -238,7 +238,10 @@ nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
          const char *caller)
 {
     for (;;) {
-        enum nsx_wait got = nsx_io_wait(&op->obj->ch.io, what, deadline);
+        /* A signal that came while nobody waited would not end the wait. */
+        enum nsx_wait got = PL_sig_pending
+            ? NSX_WAIT_SIGNAL
+            : nsx_io_wait(&op->obj->ch.io, what, deadline);
 
         if (got == NSX_WAIT_READY)
             return 1;

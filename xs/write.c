@@ -374,7 +374,10 @@ wait_for_room(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
     const U32 handles = op->obj->handles;
 
     for (;;) {
-        enum nsx_wait got = nsx_io_wait(&op->obj->ch.io, what, deadline);
+        /* A signal that came while nobody waited would not end the wait. */
+        enum nsx_wait got = PL_sig_pending
+            ? NSX_WAIT_SIGNAL
+            : nsx_io_wait(&op->obj->ch.io, what, deadline);
 
         if (got == NSX_WAIT_READY)
             return 1;
@@ -659,17 +662,25 @@ send_body(pTHX_ struct nsx_op *op, struct nsx_dot *dot,
     return ok;
 }
 
-static int
-refuses(pTHX_ struct nsx_op *op, const struct nsx_dot *dot,
-        struct nsx_body *body)
+static void
+set_refused(pTHX_ struct nsx_op *op)
 {
-    SV *whole = body_rest(aTHX_ body);
-
-    if (!nsx_dot_has_bare_cr(dot, SvPVX(whole), SvCUR(whole), 0))
-        return 0;
     nsx_set_status(aTHX_ op, sv_2mortal(newSViv(NSX_BARE_CR_CODE)),
                    sv_2mortal(newSVpvs("Bare CR in message data (BareCR => "
                                        "'refuse')")));
+}
+
+/* 1, with the status set, when the body has a bare CR; final = 1: nothing
+ * comes behind it. */
+static int
+refuses(pTHX_ struct nsx_op *op, const struct nsx_dot *dot,
+        struct nsx_body *body, int final)
+{
+    SV *whole = body_rest(aTHX_ body);
+
+    if (!nsx_dot_has_bare_cr(dot, SvPVX(whole), SvCUR(whole), final))
+        return 0;
+    set_refused(aTHX_ op);
     return 1;
 }
 
@@ -690,8 +701,10 @@ nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
     nsx_dot_init(&dot, begin_data(aTHX_ op), rule);
     if (length == 0 && !finish)
         return 1;
-    if (refuse && refuses(aTHX_ op, &dot, body))
+    if (refuse && refuses(aTHX_ op, &dot, body, finish)) {
+        op->obj->torn = 1; /* what went before must not be delivered */
         return -1;
+    }
     debug_body(aTHX_ op, body);
     body_skip_empty(body);
     if (length > 0) {
@@ -782,6 +795,11 @@ nsx_dataend(pTHX_ struct nsx_op *op)
             ? boolSV(nsx_owed_reply(aTHX_ op) == NSX_DIGIT_OK)
             : sv_2mortal(newSViv(1));
     nsx_dot_init(&dot, begin_data(aTHX_ op), bare_cr_rule(aTHX_ op, &refuse));
+    if (refuse && dot.at == NSX_DOT_CR) {
+        set_refused(aTHX_ op);
+        op->obj->torn = 1;
+        return sv_2mortal(newSViv(0));
+    }
     n = nsx_dot_end(&dot, end);
     if (nsx_debug_level(aTHX_ op))
         nsx_debug_print(aTHX_ op, 1, sv_2mortal(newSVpvs(".\n")));
@@ -807,5 +825,5 @@ nsx_body_refused(pTHX_ struct nsx_op *op, struct nsx_body *body)
     guard_body(aTHX_ op, body);
     (void)bare_cr_rule(aTHX_ op, &refuse);
     nsx_dot_init(&dot, NSX_DOT_BOL, NSX_BARE_CR_PASS);
-    return refuse && refuses(aTHX_ op, &dot, body);
+    return refuse && refuses(aTHX_ op, &dot, body, body->count > 0);
 }
