@@ -281,9 +281,13 @@ sub _relay {
     my $client = $c->{client};
     my $select = IO::Select->new($client, $tls, $orders);
     my $mode   = $c->{server}{early} || '';
+    my $ending = 0;
+    local $SIG{TERM} = sub { $ending = 1 };    # what is on its way still goes on
 
     while (1) {
-        for my $fh ($select->can_read) {
+        my @ready = $select->can_read($ending ? 0.05 : 0.2);
+        return if $ending && !@ready;
+        for my $fh (@ready) {
             my $n = sysread $fh, my $octets, NSX::Test::TLS::READ_SIZE();
             if ($fh == $orders) {
                 if (!$n) { $select->remove($fh); next }

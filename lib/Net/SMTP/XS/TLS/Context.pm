@@ -79,7 +79,8 @@ sub _with_defaults {
     my $ready = bless { context => 1 }, 'Net::SMTP::XS::TLS::Context::Ready';
     my %all = (%arg, SSL_reuse_ctx => $ready);
     local $IO::Socket::SSL::SSL_ERROR;
-    IO::Socket::SSL::configure_SSL(Symbol::gensym(), \%all);
+    IO::Socket::SSL::configure_SSL(Symbol::gensym(), \%all)
+        or Carp::croak("cannot read IO::Socket::SSL's defaults");
     delete $all{SSL_reuse_ctx};
     $all{SSL_reuse_ctx} = $arg{SSL_reuse_ctx} if $arg{SSL_reuse_ctx};
     return %all;
