@@ -12,7 +12,7 @@ package NSX::Test::Script;
 #       },
 #   );
 #
-# The code has strict, warnings, $host, $port, out(LIST), which prints a line, and
+# The code has strict, warnings, $host, $port, $ENV{NSX_STOCK} (true with stock), out(LIST), which prints a line, and
 # parts($scalar), which is a deep copy as text. An entry:
 #   name, code
 #   smtp, ehlo, replies, script, scripts, server   the server, see _server; smtp => {} otherwise
@@ -164,6 +164,7 @@ sub _start {
     if (!$pid) {
         $server->forget;
         $ENV{PERL5OPT} = '-MNet::SMTP::XS=:replace' if $way eq 'env';
+        local $ENV{NSX_STOCK} = $way eq 'stock';
         open STDIN, '<', File::Spec->devnull;
         open STDOUT, '>', "$stem.out" or die "$stem.out: $!";
         open STDERR, '>&STDOUT' or die "dup: $!";
