@@ -52,7 +52,7 @@ use constant OLDEST_COMPARED => 3.08;
 
 my $prelude = <<'PERL';
 use strict; use warnings; no warnings 'once';
-our ($host, $port) = @ARGV; $| = 1;
+our ($host, $port) = map { /(.*)/ } @ARGV; $| = 1;
 sub out { print join(' ', map { defined $_ ? $_ : 'undef' } @_), "\n" }
 sub parts { require Data::Dumper; no warnings 'once'; local $Data::Dumper::Indent = 0; local $Data::Dumper::Terse = 1;
     local $Data::Dumper::Sortkeys = 1; local $Data::Dumper::Useqq = 1; return Data::Dumper::Dumper($_[0]) }
