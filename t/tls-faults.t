@@ -39,8 +39,9 @@ sub established {
         $c->say('250 mail.nsx.example');
         $script->($c);
     }, %server_arg);
-    my $smtp = client($server, SSL => 1, %arg);
-    diag($@) if !$smtp;
+    my $timeout = delete $arg{Timeout};    # for what comes after the greeting
+    my $smtp = client($server, SSL => 1, %arg) or die "new: $@";
+    $smtp->timeout($timeout) if $timeout;
     return ($smtp, $server);
 }
 
@@ -161,7 +162,9 @@ for my $way ('SSL => 1', 'starttls') {
     my $attempt = sub {
         my ($server, %arg) = @_;
         return do { my $smtp = client($server, SSL => 1, %arg); ($smtp, $@) } if $way ne 'starttls';
+        my $timeout = delete $arg{Timeout};
         my $smtp = client($server, %arg) or return (undef, "new: $@");
+        $smtp->timeout($timeout) if $timeout;
         my $ok = $smtp->starttls;
         return ($ok, $@, $smtp);
     };
