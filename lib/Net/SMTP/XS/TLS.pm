@@ -156,7 +156,7 @@ sub _handshake {
 # count.  The object keeps its class.
 sub start_SSL {
     my ($class, $smtp, @option) = @_;
-    _refuse_second($smtp);
+    _refuse_second($smtp) or return;
     my ($context, $arg) = _context($smtp, @option) or return;
     my $target = _target($smtp, $context, $arg) or return;
     return _handshake($smtp, $target);
@@ -165,12 +165,15 @@ sub start_SSL {
 sub _refuse_second {
     my ($smtp) = @_;
     Carp::croak('SMTP connection is already in SSL mode')
-        if Net::SMTP::XS::OpenSSL::_is_tls($smtp);
+        if Net::SMTP::XS::OpenSSL::_is_tls($smtp)
+        || ref tied *$smtp eq 'IO::Socket::SSL::SSL_HANDLE';
+    return !tied *$smtp
+        || _failed($smtp, 'TLS needs a handle that is not tied');
 }
 
 sub starttls {
     my ($smtp, @option) = @_;
-    _refuse_second($smtp);
+    _refuse_second($smtp) or return;
     my ($context, $arg) = _context($smtp, %{ ${*$smtp}{net_smtp_arg} || {} }, @option)
         or return;
     my $target = _target($smtp, $context, $arg) or return;
