@@ -165,6 +165,7 @@ sub _start {
         $server->forget;
         $ENV{PERL5OPT} = '-MNet::SMTP::XS=:replace' if $way eq 'env';
         local $ENV{NSX_STOCK} = $way eq 'stock';
+        delete $ENV{PERL5OPT} if ($ENV{PERL5OPT} || '') =~ /Net::SMTP::XS/ && $way ne 'env';
         open STDIN, '<', File::Spec->devnull;
         open STDOUT, '>', "$stem.out" or die "$stem.out: $!";
         open STDERR, '>&STDOUT' or die "dup: $!";
