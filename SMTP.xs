@@ -234,6 +234,22 @@ take_options(pTHX_ struct nsx_op *op, I32 *argc, SV **argv, int *skip_bad)
     return slot ? *slot : NULL;
 }
 
+/* One RCPT.  There may be many, so that what each needs is freed at once. */
+static int
+one_recipient(pTHX_ struct nsx_op *op, SV *to, SV *opts)
+{
+    SV *arg;
+    int ok;
+
+    ENTER;
+    SAVETMPS;
+    arg = nsx_path_argument(aTHX_ op, "TO:", to, opts);
+    ok = nsx_verb(aTHX_ op, NSX_M__RCPT, 1, &arg);
+    FREETMPS;
+    LEAVE;
+    return ok;
+}
+
 /* The object's message as the method gives it: a mortal array. */
 static AV *
 message_lines(pTHX_ struct nsx_op *op)
@@ -737,9 +753,7 @@ recipient(op, ...)
     args = arguments(aTHX_ ax, items, 1, 1);
     opts = take_options(aTHX_ &op, &argc, args, &skip_bad);
     for (i = 0, good = 0; i < argc; i++) {
-        SV *arg = nsx_path_argument(aTHX_ &op, "TO:", args[i], opts);
-
-        if (nsx_verb(aTHX_ &op, NSX_M__RCPT, 1, &arg))
+        if (one_recipient(aTHX_ &op, args[i], opts))
             args[good++] = args[i];
         else if (!skip_bad)
             RETURN_IV(0);
