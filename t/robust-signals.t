@@ -12,8 +12,8 @@ use NSX::Test::Attack;
 
 plan skip_all => 'no signals here' if !$Config{d_sigaction};
 
-use constant STALL => 0.09;    # the server reads nothing for so long
-use constant EARLY => 0.03;    # when the handler runs
+use constant STALL => 0.09 * ($ENV{NSX_TEST_SLOW} || 1);    # the server reads nothing for so long
+use constant EARLY => 0.03 * ($ENV{NSX_TEST_SLOW} || 1);    # when the handler runs
 
 my $octets = join '', map { "line $_ of the body\n.dots " . 'x' x ($_ % 70) . "\n" } 1 .. 9000;
 my $wire   = wire_body($octets);

@@ -4,7 +4,7 @@ package NSX::Test::Attack;
 # a crash or a hang is one failed test.
 #
 #   attack 'name', sub { my $t = shift; ... }, server arguments;
-#   finished();
+#   finished();          settle() awaits those under way
 #
 # Server arguments are those of NSX::Test::Server (smtp => {}, connections =>
 # [...]), or script => [steps] for one connection; without any there is none.
@@ -70,9 +70,14 @@ sub attack {
     return;
 }
 
-# The attacks under way are awaited, and there are no more.
+# The attacks under way are awaited; finished: and there are no more.
+sub settle {
+    _await(shift @running) while @running;
+    return;
+}
+
 sub finished {
-    _await($_) for splice @running;
+    settle();
     Test::More::done_testing();
     return;
 }
