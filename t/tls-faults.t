@@ -141,6 +141,8 @@ subtest 'the stream ends without close_notify' => sub {
 };
 
 subtest 'the stream ends with one' => sub {
+    plan skip_all => 'this openssl s_server sends no close_notify'
+        if !NSX::Test::TLS->says_goodbye;
     my ($smtp) = my @keep = established(sub { my ($c) = @_; $c->line; $c->send('250 o'); $c->end });
     ok(!$smtp->_NOOP, 'half a reply is none');
     like($smtp->message, qr/Connection closed/, 'the reason');

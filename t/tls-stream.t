@@ -100,8 +100,12 @@ subtest 'reading' => sub {
     ok(!eof $smtp, 'not yet the end');
     { local $/ = '--'; is_deeply([<$smtp>], ['y--', 'z'], 'a list of the rest') }
     ok(eof $smtp, 'the end');
-    is(sysread($smtp, $buffer, 10), 0, 'for sysread too');
-    is($buffer, '', 'empty');
+    SKIP: {
+        skip 'this openssl s_server sends no close_notify', 2
+            if !NSX::Test::TLS->says_goodbye;
+        is(sysread($smtp, $buffer, 10), 0, 'for sysread too');
+        is($buffer, '', 'empty');
+    }
     is(scalar <$smtp>, undef, 'and readline');
 };
 
