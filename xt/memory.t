@@ -243,10 +243,10 @@ sub under_valgrind {
 NSX::Test::Attack::settle();
 SKIP: {
     skip 'valgrind is not installed', 3 if !has_valgrind();
-    under_valgrind('t/robust-args.t', '^(?:an array with|a glob that|an object that (?:drops|empties))');
-    under_valgrind('t/robust-signals.t',
+    under_valgrind('xt/robust-args.t', '^(?:an array with|a glob that|an object that (?:drops|empties))');
+    under_valgrind('xt/robust-signals.t',
         'empties the (?:array|scalar)|wait for a reply, a handler (?:dies|quits|drops)');
-    under_valgrind('t/robust-override.t', 'edits of the class|that (?:drops the|empties its)');
+    under_valgrind('xt/robust-override.t', 'edits of the class|that (?:drops the|empties its)');
 }
 
 finished();
