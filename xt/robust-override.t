@@ -101,7 +101,7 @@ for my $deed (sort keys %deed) {
         my $few = $deed =~ /many|moves|long/;
         for my $method (@inner) {
             victim($t, $method, $deed{$deed});
-            for my $phase ($few ? 'chunks' : ('', 'chunks', 'debug')) {
+            for my $phase ($few ? 'chunks' : ('', 'chunks', $method =~ /debug|_print/ ? 'debug' : ())) {
                 for my $call (@calls) {
                     my ($name, @args) = @$call;
                     (my $s, my $peer) = $t->wired(('250 ok') x 2, '354 go', ('250 ok') x 10);
