@@ -69,8 +69,9 @@ sub other_suite {
     return @option if -e "$dir/.complete";
     make_path("$dir/lists/partial", "$dir/cache/archives/partial");
     NSX::Author::Server::spew({ dir => $dir }, 'sources.list', sprintf
-        "deb [signed-by=%s] http://deb.debian.org/debian %s main\n",
-        '/usr/share/keyrings/debian-archive-keyring.gpg', $suite);
+        "deb [signed-by=%s] %s %s main\n",
+        '/usr/share/keyrings/debian-archive-keyring.gpg',
+        NSX::Author::DebianSource::mirror(), $suite);
     NSX::Author::DebianSource::run($dir, 'apt-get', @option, '-qq',
         '-o', 'APT::Sandbox::User=root', 'update');
     NSX::Author::Server::spew({ dir => $dir }, '.complete', '');

@@ -50,12 +50,24 @@ sub apt_options {
     return @option if -e "$apt/.complete";
     make_path("$apt/lists/partial", "$apt/cache/archives/partial");
     open my $list, '>', "$apt/sources.list" or die "sources.list: $!";
-    printf $list "deb-src [signed-by=%s] http://deb.debian.org/debian %s main\n",
-        '/usr/share/keyrings/debian-archive-keyring.gpg', codename();
+    printf $list "deb-src [signed-by=%s] %s %s main\n",
+        '/usr/share/keyrings/debian-archive-keyring.gpg', mirror(), codename();
     close $list or die "sources.list: $!";
     run($apt, 'apt-get', @option, '-qq', 'update');
     open my $done, '>', "$apt/.complete" or die "$apt: $!";
     return @option;
+}
+
+# The mirror this machine's own packages come from.
+sub mirror {
+    for my $file ('/etc/apt/sources.list', glob '/etc/apt/sources.list.d/*.{list,sources}') {
+        open my $fh, '<', $file or next;
+        for (<$fh>) {
+            next if /^\s*#/;
+            return $1 if m{(\w+://\S+/debian)/?(?:\s|\z)};
+        }
+    }
+    die "no Debian mirror among the apt sources\n";
 }
 
 sub codename {
