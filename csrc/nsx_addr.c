@@ -23,6 +23,35 @@ static int is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* White space beyond ASCII in UTF-8 (Unicode's White_Space). */
+static const char *const wide_spaces[] = {
+    "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80",
+    "\xe2\x80\x81", "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84",
+    "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88",
+    "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8", "\xe2\x80\xa9",
+    "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
+};
+
+/* Octets of the white space at in[0] (at_end: that ends at in[n]), or 0. */
+static size_t space_here(const char *in, size_t n, enum nsx_addr_text text,
+                         int at_end)
+{
+    size_t i;
+
+    if (n > 0 && is_space(at_end ? in[n - 1] : in[0]))
+        return 1;
+    if (text == NSX_ADDR_OCTETS)
+        return 0;
+    for (i = 0; i < sizeof wide_spaces / sizeof wide_spaces[0]; i++) {
+        size_t len = strlen(wide_spaces[i]);
+
+        if (n >= len
+            && memcmp(at_end ? in + n - len : in, wide_spaces[i], len) == 0)
+            return len;
+    }
+    return 0;
+}
+
 /* After the quoted string that begins at i, or i + 1 when it never ends: then
  * no later quote begins one either, because a search from there would pass
  * through the same octets in the same state. */
@@ -85,14 +114,17 @@ static size_t skip_angle(struct walk *w, size_t i, struct nsx_addr *best)
     return i + 1;
 }
 
-static void trim(const char *in, size_t n, struct nsx_addr *out)
+static void trim(const char *in, size_t n, enum nsx_addr_text text,
+                 struct nsx_addr *out)
 {
-    while (n > 0 && is_space(*in)) {
-        in++;
-        n--;
+    size_t blank;
+
+    while ((blank = space_here(in, n, text, 0)) > 0) {
+        in += blank;
+        n -= blank;
     }
-    while (n > 0 && is_space(in[n - 1]))
-        n--;
+    while ((blank = space_here(in, n, text, 1)) > 0)
+        n -= blank;
     out->text = in;
     out->len = n;
     out->bracketed = 0;
@@ -112,13 +144,14 @@ static void first_angle(const char *in, size_t n, struct nsx_addr *out)
     out->bracketed = 1;
 }
 
-void nsx_addr_extract(const char *in, size_t n, struct nsx_addr *out)
+void nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
+                      struct nsx_addr *out)
 {
     struct walk w = { in, n, n, NSX_MAX_ADDR_TRIES, NSX_MAX_ADDR_TRIES };
     int address_outside = 0;
     size_t i = 0;
 
-    trim(in, n, out);
+    trim(in, n, text, out);
     while (i < n) {
         if (in[i] == '"')
             i = skip_quoted(&w, i);
@@ -133,9 +166,10 @@ void nsx_addr_extract(const char *in, size_t n, struct nsx_addr *out)
         first_angle(in, n, out);
 }
 
-void nsx_addr_exact(const char *in, size_t n, struct nsx_addr *out)
+void nsx_addr_exact(const char *in, size_t n, enum nsx_addr_text text,
+                    struct nsx_addr *out)
 {
-    trim(in, n, out);
+    trim(in, n, text, out);
     if (out->len >= 2 && out->text[0] == '<'
         && out->text[out->len - 1] == '>') {
         out->bracketed = 1;
@@ -143,4 +177,16 @@ void nsx_addr_exact(const char *in, size_t n, struct nsx_addr *out)
     }
     out->text = in;
     out->len = n;
+}
+
+int nsx_addr_is_whole(const struct nsx_addr *addr)
+{
+    struct walk w = { addr->text, addr->len, addr->len, 0, 0 };
+    size_t i = 0;
+
+    while (i < w.n && w.in[i] != '>')
+        i = w.in[i] == '"' ? skip_quoted(&w, i) : i + 1;
+    while (i < w.n && w.in[i] == '>')
+        i++;
+    return i >= w.n;
 }

@@ -2,6 +2,7 @@
  * nsx_ehlo.c - EHLO capability lines (RFC 5321 4.1.1.1).
  */
 #include "nsx_ehlo.h"
+#include "nsx_limits.h"
 
 #include <string.h>
 
@@ -70,20 +71,47 @@ static int same(const char *a, const char *b, size_t n)
     return 1;
 }
 
-int nsx_ehlo_has_word(const char *list, size_t list_len, const char *word,
-                      size_t word_len)
+/* Words that were written to out. */
+struct words {
+    size_t start[NSX_MAX_AUTH_WORDS];
+    size_t len[NSX_MAX_AUTH_WORDS];
+    size_t count;
+    size_t end; /* octets of out in use */
+};
+
+static void add_word(struct words *w, char *out, const char *word, size_t len)
 {
+    size_t i;
+
+    if (len > NSX_MAX_AUTH_WORD || w->count == NSX_MAX_AUTH_WORDS)
+        return;
+    for (i = 0; i < w->count; i++)
+        if (w->len[i] == len && same(out + w->start[i], word, len))
+            return;
+    if (w->count > 0)
+        out[w->end++] = ' ';
+    memmove(out + w->end, word, len);
+    w->start[w->count] = w->end;
+    w->len[w->count++] = len;
+    w->end += len;
+}
+
+size_t nsx_ehlo_distinct(const char *list, size_t n, char *out)
+{
+    struct words w;
     size_t i = 0;
 
-    while (i < list_len) {
+    w.count = 0;
+    w.end = 0;
+    while (i < n) {
         size_t start = i;
 
-        while (i < list_len && !is_blank(list[i]))
+        while (i < n && !is_blank(list[i]))
             i++;
-        if (i > start && i - start == word_len
-            && same(list + start, word, word_len))
-            return 1;
-        i++;
+        if (i > start)
+            add_word(&w, out, list + start, i - start);
+        else
+            i++;
     }
-    return 0;
+    return w.end;
 }

@@ -1,6 +1,6 @@
 /*
  * nsx_ehlo.h - one line of an EHLO reply after the greeting
- * (RFC 5321 4.1.1.1: ehlo-keyword *( SP ehlo-param )).
+ * (RFC 5321 4.1.1.1: ehlo-keyword *( SP ehlo-param )), and lists of words.
  */
 #ifndef NSX_EHLO_H
 #define NSX_EHLO_H
@@ -20,8 +20,11 @@ struct nsx_capability {
  * 1 on success, 0 when the line has no keyword. */
 int nsx_ehlo_line(const char *line, size_t len, struct nsx_capability *out);
 
-/* 1 when the blank-separated list holds word, compared without case. */
-int nsx_ehlo_has_word(const char *list, size_t list_len, const char *word,
-                      size_t word_len);
+/* Writes each of the blank-separated words of list[0..n) once, compared
+ * without case, with one space between, to out, which has n octets and may be
+ * list itself.  Returns the octets written.  Words beyond NSX_MAX_AUTH_WORDS,
+ * or longer than NSX_MAX_AUTH_WORD, are left out, so that the time is linear
+ * whatever a server sends. */
+size_t nsx_ehlo_distinct(const char *list, size_t n, char *out);
 
 #endif

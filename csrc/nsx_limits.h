@@ -43,6 +43,11 @@
 /* SCRAM's iteration count is the server's to choose; the client pays. */
 #define NSX_MAX_SCRAM_ITERATIONS 10000000ul
 
+/* Words that are kept of AUTH when its lists are merged; more, or longer ones
+ * (RFC 4422 3.1: 20 at most), no server has.  Bounds the time. */
+#define NSX_MAX_AUTH_WORDS 64u
+#define NSX_MAX_AUTH_WORD 64u
+
 /* Comments, and angle pairs, of one address that may prove never to close;
  * such brackets after that many are ordinary characters.  Bounds the time. */
 #define NSX_MAX_ADDR_TRIES 16u

@@ -107,11 +107,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct nsx_addr a;
     size_t from = 0, to = 0;
 
-    nsx_addr_exact(in, size, &a);
+    nsx_addr_exact(in, size, NSX_ADDR_UTF8, &a);
     CHECK(inside(a.text, a.len, in, size));
     CHECK(a.bracketed || (a.text == in && a.len == size));
-    nsx_addr_extract(in, size, &a);
+    (void)nsx_addr_is_whole(&a);
+    nsx_addr_extract(in, size, NSX_ADDR_UTF8, &a);
     CHECK(inside(a.text, a.len, in, size));
+    nsx_addr_extract(in, size, NSX_ADDR_OCTETS, &a);
+    CHECK(inside(a.text, a.len, in, size));
+    CHECK(!a.bracketed || nsx_addr_is_whole(&a));
     if (!a.bracketed)
         check_trimmed(&a);
     if (count(in, size, '<') > NSX_MAX_ADDR_TRIES

@@ -1,11 +1,11 @@
 /*
  * fuzz_ehlo.c - capability lines against a slow reading of the rule: the
- * leftmost, longest run of keyword octets that ends at a word boundary.
- *
- * Input: one octet of length, a word of that length, then the line or list.
+ * leftmost, longest run of keyword octets that ends at a word boundary; and
+ * lists of words.
  */
 #include "fuzz.h"
 #include "nsx_ehlo.h"
+#include "nsx_limits.h"
 
 #include <ctype.h>
 
@@ -60,35 +60,47 @@ static int same(const char *a, const char *b, size_t n)
     return 1;
 }
 
-static int blank(const char *list, size_t len, size_t i)
+static int is_blank(char c)
 {
-    return i >= len || list[i] == ' ' || list[i] == '\t';
+    return c == ' ' || c == '\t';
 }
 
-static void check_word(const char *list, size_t len, const char *word,
-                       size_t n)
+/* 1 when list holds word between blanks. */
+static int has(const char *list, size_t len, const char *word, size_t n)
 {
     size_t at;
-    int want = 0;
 
-    for (at = 0; n > 0 && at + n <= len; at++)
-        want |= (at == 0 || blank(list, len, at - 1))
-            && blank(list, len, at + n) && same(list + at, word, n)
-            && memchr(word, ' ', n) == NULL && memchr(word, '\t', n) == NULL;
-    CHECK(nsx_ehlo_has_word(list, len, word, n) == want);
+    for (at = 0; at + n <= len; at++)
+        if ((at == 0 || is_blank(list[at - 1]))
+            && (at + n == len || is_blank(list[at + n]))
+            && same(list + at, word, n))
+            return 1;
+    return 0;
+}
+
+/* Each word once, and none but the list's. */
+static void check_distinct(const char *list, size_t len)
+{
+    char *out = malloc(len + 1);
+    size_t n = nsx_ehlo_distinct(list, len, out), from = 0, to;
+
+    CHECK(n <= len);
+    while (from < n) {
+        for (to = from; to < n && out[to] != ' '; to++)
+            CHECK(out[to] != '\t');
+        CHECK(to > from && to - from <= NSX_MAX_AUTH_WORD);
+        CHECK(has(list, len, out + from, to - from));
+        CHECK(from == 0 || !has(out, from - 1, out + from, to - from));
+        from = to + 1;
+    }
+    free(out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char *in = (const char *)data + 1;
-    size_t n;
+    const char *in = (const char *)data;
 
-    if (size < 1)
-        return 0;
-    n = data[0];
-    if (n > --size)
-        n = size;
-    check_line(in + n, size - n);
-    check_word(in + n, size - n, in, n);
+    check_line(in, size);
+    check_distinct(in, size);
     return 0;
 }

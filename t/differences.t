@@ -129,6 +129,30 @@ my @scenarios = (
         smtp  => { extensions => ['SMTPUTF8'] },
         after => sub { (wire => wire(@_)) }),
 
+    differs('an address adds no parameters', sub {
+        my $t = shift;
+        my $said = '';
+        for my $exact (0, 1) {
+            my $s = $t->connect(ExactAddresses => $exact);
+            for ('a@test> EVIL=7', 'a@test>EVIL=7', '"a"> EVIL=7') {
+                eval { $s->mail($_) };
+                $said .= $@;
+                eval { $s->to($_) };
+                $said .= $@;
+            }
+            eval { $s->mail('<a@test> EVIL=<7>') } if $exact;
+            $s->mail($_) for 'a@test>', '"a> b"@test', '<"a> b"@test>';
+            $s->quit;
+        }
+        return (said => $said =~ s/^address ("\\?"?a[^\n]*EVIL=7"): a '>' that is not the last character must be in a quoted string at .*differences.t line \d+\.\n//gmr);
+    },
+        { said => '', evil => 13 }, { said => '', evil => 0 },
+        smtp  => {},
+        after => sub {
+            my $all = join '', map { $_->{in} } @{ $_[0]{connections} };
+            return (evil => scalar(() = $all =~ /EVIL/g));
+        }),
+
     differs('undef to bdat is an empty chunk', sub {
         my $t = shift;
         my $s = $t->connect;
@@ -249,6 +273,7 @@ wide-xtext             t/oracle-defects.t  wide characters in Envelope
 address-object         t/oracle-defects.t  an address object as the last recipient is an address
 smtputf8               t/differences.t     mail has an option for SMTPUTF8
 command-length         t/differences.t     a command has an end
+address-parameters     t/differences.t     an address adds no parameters
 closed-mail            t/oracle-defects.t  a closed object has no replies left
 stale-extensions       t/oracle-defects.t  a HELO forgets the extensions
 greeting-extension     t/oracle-defects.t  the greeting is no extension

@@ -300,7 +300,11 @@ int nsx_send_whole(pTHX_ struct nsx_op *op, struct nsx_body *body);
 
 /* --- smtp.c ------------------------------------------------------------ */
 
-/* The path of an address argument, angle brackets included: a new mortal. */
+/* Characters of an address that an exception shows. */
+#define NSX_SHOWN_ADDRESS 60
+
+/* The path of an address argument, angle brackets included: a new mortal.
+ * Dies when the address would add parameters to the command. */
 SV *nsx_addr_path(pTHX_ GV *gv, SV *addr);
 
 /* prefix, the path by the _addr function in force, and opts: a new mortal. */

@@ -99,11 +99,24 @@ nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m, I32 argc,
     return 1;
 }
 
+/* What stands behind an inner '>' would be parameters of the command. */
+static void
+refuse_address(pTHX_ const char *text, STRLEN len)
+{
+    SV *shown = sv_2mortal(newSVpvs(""));
+
+    (void)pv_pretty(shown, text, len, NSX_SHOWN_ADDRESS, NULL, NULL,
+                    PERL_PV_PRETTY_QUOTE | PERL_PV_PRETTY_ELLIPSES);
+    Perl_croak(aTHX_ "address %" SVf ": a '>' that is not the last character "
+                     "must be in a quoted string", SVfARG(shown));
+}
+
 SV *
 nsx_addr_path(pTHX_ GV *gv, SV *addr)
 {
     SV *option = nsx_fact(aTHX_ gv, NSX_K_EXACT);
     const int exact = option && SvTRUE(option);
+    enum nsx_addr_text kind = NSX_ADDR_OCTETS;
     struct nsx_addr found;
     const char *text = "";
     STRLEN len = 0;
@@ -112,18 +125,22 @@ nsx_addr_path(pTHX_ GV *gv, SV *addr)
     SvGETMAGIC(addr);
     if (SvOK(addr) && !SvPOK(addr))
         addr = nsx_copy(addr); /* a number stays one in the caller's scalar */
-    if (SvOK(addr))
+    if (SvOK(addr)) {
         text = SvPV_nomg(addr, len);
+        kind = SvUTF8(addr) ? NSX_ADDR_UTF8 : NSX_ADDR_OCTETS;
+    }
     if (exact)
-        nsx_addr_exact(text, len, &found);
+        nsx_addr_exact(text, len, kind, &found);
     else
-        nsx_addr_extract(text, len, &found);
+        nsx_addr_extract(text, len, kind, &found);
+    if (!nsx_addr_is_whole(&found))
+        refuse_address(aTHX_ text, len);
     path = newSV(found.len + 3);
     sv_setpvn(path, found.bracketed ? "" : "<", found.bracketed ? 0 : 1);
     sv_catpvn(path, found.text, found.len);
     if (!found.bracketed)
         sv_catpvs(path, ">");
-    if (SvOK(addr) && SvUTF8(addr))
+    if (kind == NSX_ADDR_UTF8)
         SvUTF8_on(path);
     return sv_2mortal(path);
 }
@@ -170,31 +187,10 @@ nsx_upper(pTHX_ SV *keyword)
     return upper(aTHX_ text, len);
 }
 
-/* AUTH may come twice, as "AUTH ..." and the older "AUTH=...": one list. */
+/* AUTH may come twice, as "AUTH ..." and the older "AUTH=...": then *more
+ * becomes 1, and one stands behind the other. */
 static void
-add_words(pTHX_ SV *list, const char *words, size_t len)
-{
-    const char *end = words + len;
-
-    while (words < end) {
-        const char *start = words;
-        STRLEN have;
-        const char *known = SvPV(list, have);
-
-        while (words < end && *words != ' ' && *words != '\t')
-            words++;
-        if (words > start
-            && !nsx_ehlo_has_word(known, have, start,
-                                  (size_t)(words - start)))
-            sv_catpvf(list, "%s%.*s", have ? " " : "", (int)(words - start),
-                      start);
-        while (words < end && (*words == ' ' || *words == '\t'))
-            words++;
-    }
-}
-
-static void
-add_capability(pTHX_ HV *esmtp, SV *line)
+add_capability(pTHX_ HV *esmtp, SV *line, int *more)
 {
     struct nsx_capability cap;
     STRLEN len;
@@ -208,12 +204,23 @@ add_capability(pTHX_ HV *esmtp, SV *line)
     if (strEQ(SvPVX(keyword), "AUTH")
         && hv_exists_ent(esmtp, keyword, 0)) {
         value = HeVAL(hv_fetch_ent(esmtp, keyword, 0, 0));
-        add_words(aTHX_ value, cap.params, cap.params_len);
+        sv_catpvs(value, " ");
+        sv_catpvn(value, cap.params, cap.params_len);
+        *more = 1;
         return;
     }
     value = newSVpvn(cap.params, cap.params_len);
     if (!hv_store_ent(esmtp, keyword, value, 0))
         SvREFCNT_dec(value);
+}
+
+static void
+merge_auth(pTHX_ HV *esmtp)
+{
+    SV *list = *hv_fetchs(esmtp, "AUTH", 0);
+
+    SvCUR_set(list, nsx_ehlo_distinct(SvPVX(list), SvCUR(list), SvPVX(list)));
+    *SvEND(list) = '\0';
 }
 
 /* The server's own list of mechanisms: a script may put another in its place
@@ -233,13 +240,16 @@ void
 nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines)
 {
     HV *esmtp = newHV();
+    int more_auth = 0;
     I32 i;
 
     sv_setsv_mg(nsx_fact_lvalue(aTHX_ op->gv, NSX_K_ESMTP),
                 sv_2mortal(newRV_noinc((SV *)esmtp)));
     /* The first line is the greeting, whatever it looks like. */
     for (i = 1; i < count; i++)
-        add_capability(aTHX_ esmtp, lines[i]);
+        add_capability(aTHX_ esmtp, lines[i], &more_auth);
+    if (more_auth)
+        merge_auth(aTHX_ esmtp);
     remember_offer(aTHX_ op->obj, esmtp);
 }
 

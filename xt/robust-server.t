@@ -163,6 +163,22 @@ for my $timeout (0, undef, '', '0', '0.2', 0.2, '2e-1', 'abc', -1, '0 but true',
     }, script => dialogue(qr/^MAIL/, [ delay => $limited ? 2 : 0.3 ], '250 ok');
 }
 
+# What a server says of AUTH is looked through once, however often it says it.
+attack 'AUTH a thousand times over', sub {
+    my $t = shift;
+    my $s = $t->connect(SendHello => 0);
+    my $from = time;
+    $t->ok($s->hello('x'), 'hello');
+    $t->ok(time - $from < SLACK * $slow, 'after ' . (time - $from));
+    my @offered = split ' ', $s->supports('AUTH');
+    $t->ok(@offered < 100, scalar(@offered) . ' mechanisms');
+    $t->is($offered[0], 'M0', 'the first');
+}, script => [
+    '220 mx.test ready', qr/^EHLO /, '250-mx.test',
+    (map { my $n = $_; '250-AUTH ' . join ' ', map { sprintf 'M%x', 1200 * $n + $_ } 0 .. 1199 } 0 .. 125),
+    '250 AUTH=LOGIN',
+];
+
 # A stalled reader takes no more than the Timeout, however small the steps.
 attack 'a reader that takes nothing', sub {
     my $t = shift;

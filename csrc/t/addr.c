@@ -5,8 +5,10 @@
 #include <time.h>
 
 static struct arena arena;
+static int utf8; /* what is given is UTF-8 */
 
-typedef void rule_fn(const char *in, size_t n, struct nsx_addr *out);
+typedef void rule_fn(const char *in, size_t n, enum nsx_addr_text text,
+                     struct nsx_addr *out);
 
 static void addr(rule_fn *rule, const char *in, size_t n, const char *want,
                  int bracketed)
@@ -23,7 +25,7 @@ static void addr(rule_fn *rule, const char *in, size_t n, const char *want,
     for (end = 0; end < 2; end++) {
         const char *p = arena_put(&arena, in, n, end);
 
-        rule(p, n, &a);
+        rule(p, n, utf8 ? NSX_ADDR_UTF8 : NSX_ADDR_OCTETS, &a);
         is_mem(a.text, a.len, want, strlen(want), name);
         is_num(a.bracketed, bracketed, "with brackets or without");
         ok(a.text >= p && a.text + a.len <= p + n, "a slice of the input");
@@ -121,6 +123,48 @@ static void exact(void)
     EXACT("   ", "   ", 0);
 }
 
+/* White space of Unicode counts in UTF-8 and nowhere else. */
+static void unicode(void)
+{
+    utf8 = 1;
+    BARE("\xc2\xa0\xe2\x80\x83 a@b\xc2\x85\xe3\x80\x80", "a@b");
+    BARE("\xe2\x80\xa8\xe1\x9a\x80", "");
+    BARE("\xe2\x80\x8b" "a@b", "\xe2\x80\x8b" "a@b");
+    BARE("a@b\xa0", "a@b\xa0");
+    BARE("\xc2", "\xc2");
+    EXACT("\xc2\xa0<a@b>\xc2\x85", "<a@b>", 1);
+    EXACT("\xc2\xa0" "a@b", "\xc2\xa0" "a@b", 0);
+    utf8 = 0;
+    BARE("\xc2\xa0" "a@b", "\xc2\xa0" "a@b");
+    EXACT("\xc2\xa0<a@b>", "\xc2\xa0<a@b>", 0);
+}
+
+static int whole(const char *text)
+{
+    const size_t n = strlen(text);
+    struct nsx_addr a = { arena_put(&arena, text, n, 1), n, 0 };
+
+    return nsx_addr_is_whole(&a);
+}
+
+static void wholes(void)
+{
+    ok(whole(""), "nothing");
+    ok(whole("a@b"), "an address");
+    ok(whole("<a@b>"), "a path");
+    ok(whole("a@b>"), "a last '>' has nothing behind it");
+    ok(whole("<a@b>>"), "nor have two");
+    ok(whole("\"a> b\"@c"), "quoted");
+    ok(whole("<\"a\\\"> b\"@c>"), "quoted in a path");
+    ok(!whole("a@b> SIZE=1"), "a parameter");
+    ok(!whole("a@b>SIZE=1"), "without a blank");
+    ok(!whole("<a@b> SIZE=<1>"), "in a path");
+    ok(!whole("<a> <b>"), "two paths");
+    ok(!whole("\"a\"> SIZE=1"), "after a quoted string");
+    ok(!whole("\"a> SIZE=1"), "a quote that does not end");
+    ok(!whole("> a@b"), "at the beginning");
+}
+
 /* Every prefix of a hard input against a guard page. */
 static void prefixes(void)
 {
@@ -131,10 +175,10 @@ static void prefixes(void)
     for (n = 0; n < sizeof in; n++) {
         const char *p = arena_put(&arena, in, n, 1);
 
-        nsx_addr_extract(p, n, &a);
+        nsx_addr_extract(p, n, NSX_ADDR_UTF8, &a);
         bad += a.text < p || a.text + a.len > p + n;
         bad += a.bracketed && (a.text[0] != '<' || a.text[a.len - 1] != '>');
-        nsx_addr_exact(p, n, &a);
+        nsx_addr_exact(p, n, NSX_ADDR_UTF8, &a);
         bad += a.text < p || a.text + a.len > p + n;
     }
     is_num(bad, 0, "every prefix stays inside");
@@ -157,11 +201,11 @@ static void linear(void)
 
         for (k = 0; k < n; k++)
             in[k] = patterns[i][k % strlen(patterns[i])];
-        nsx_addr_extract(in, n, &a);
+        nsx_addr_extract(in, n, NSX_ADDR_OCTETS, &a);
         in[n] = '"';
-        nsx_addr_extract(in, n + 1, &a);
+        nsx_addr_extract(in, n + 1, NSX_ADDR_OCTETS, &a);
         in[n] = ')';
-        nsx_addr_extract(in, n + 1, &a);
+        nsx_addr_extract(in, n + 1, NSX_ADDR_OCTETS, &a);
         ok((double)(clock() - start) / CLOCKS_PER_SEC < bound,
            "1 MB of %s", patterns[i]);
     }
@@ -176,6 +220,8 @@ int main(void)
     quotes();
     comments();
     exact();
+    unicode();
+    wholes();
     prefixes();
     linear();
     return done_testing();

@@ -1,6 +1,9 @@
-/* EHLO capability lines and word lists. */
+/* EHLO capability lines and lists of words. */
 #include "tap.h"
 #include "nsx_ehlo.h"
+#include "nsx_limits.h"
+
+#include <time.h>
 
 static struct arena arena;
 
@@ -86,28 +89,56 @@ static void prefixes(void)
     is_num(bad, 0, "every prefix, against a guard page");
 }
 
-static int has(const char *list, const char *word)
+static void distinct(const char *list, const char *want)
 {
+    char out[64];
     size_t n = strlen(list);
+    size_t len = nsx_ehlo_distinct(arena_put(&arena, list, n, 1), n, out);
+    char *in = arena_put(&arena, list, n, 1);
 
-    return nsx_ehlo_has_word(arena_put(&arena, list, n, 1), n, word,
-                             strlen(word));
+    is_mem(out, len, want, strlen(want), list);
+    len = nsx_ehlo_distinct(in, n, in);
+    is_mem(in, len, want, strlen(want), "in place");
 }
 
-static void words(void)
+static void lists(void)
 {
-    ok(has("PLAIN LOGIN", "PLAIN"), "first word");
-    ok(has("PLAIN LOGIN", "LOGIN"), "last word");
-    ok(has("PLAIN login\tX", "Login"), "without case, between blanks");
-    ok(has("  PLAIN  ", "PLAIN"), "blanks around");
-    ok(!has("SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"), "whole words only");
-    ok(!has("SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"), "a longer word");
-    ok(!has("PLAIN LOGIN", "PLAIN LOGIN"), "a word holds no blank");
-    ok(!has("", "PLAIN"), "empty list");
-    ok(!has("PLAIN", ""), "empty word");
-    ok(!has("  ", ""), "empty word in blanks");
-    ok(!has("[", "{"), "only letters have case");
-    ok(!has("@", "`"), "only letters have case, below A too");
+    distinct("PLAIN LOGIN", "PLAIN LOGIN");
+    distinct("PLAIN LOGIN login Plain\tX", "PLAIN LOGIN X");
+    distinct("  a \t A  b  ", "a b");
+    distinct("SCRAM-SHA-1-PLUS SCRAM-SHA-1", "SCRAM-SHA-1-PLUS SCRAM-SHA-1");
+    distinct("", "");
+    distinct("  ", "");
+    distinct("[ {", "[ {");
+    distinct("@ `", "@ `");
+}
+
+/* Lists of a megabyte take milliseconds; quadratic would be minutes. */
+static void linear(void)
+{
+    const size_t n = 1u << 20;
+    const double bound = 5;
+    char *list = malloc(n);
+    size_t width, i, k;
+
+    for (width = 1; width <= NSX_MAX_AUTH_WORD + 1; width *= 4) {
+        clock_t start = clock();
+        size_t len;
+
+        for (i = 0; i < n; i++)
+            list[i] = ' ';
+        for (i = 0; i + width < n; i += width + 1)
+            for (k = 0; k < width; k++)
+                list[i + k] = (char)('a' + (i >> (k % 20)) % 26);
+        len = nsx_ehlo_distinct(list, n, list);
+        ok((double)(clock() - start) / CLOCKS_PER_SEC < bound,
+           "1 MB of words of %lu", (unsigned long)width);
+        ok(len <= NSX_MAX_AUTH_WORDS * (width + 1), "of which some are kept");
+    }
+    for (i = 0; i < n; i++)
+        list[i] = 'a';
+    ok(nsx_ehlo_distinct(list, n, list) == 0, "an endless word is none");
+    free(list);
 }
 
 int main(void)
@@ -116,6 +147,7 @@ int main(void)
     keywords();
     no_keyword();
     prefixes();
-    words();
+    lists();
+    linear();
     return done_testing();
 }
