@@ -23,6 +23,22 @@
 #define NSX_READ_SIZE 16384u
 #define NSX_BLOCK_SIZE 65536u
 
+/* Most octets one step of a session reads from the wire, and writes to it: then
+ * the caller looks at the clock and at its signals. */
+#define NSX_STEP_OCTETS (256u * 1024u)
+
+/* Replies one flight may wait for: 10,000 recipients and then some. */
+#define NSX_MAX_EXPECTED 16384u
+
+/* A buffer that is empty keeps no more memory than this. */
+#define NSX_IDLE_BUFFER 1024u
+
+/* What is kept of EHLO's answer: a word, NUL included; the mechanisms of AUTH;
+ * the greatest number of LIMITS (RFC 9422 3: six digits). */
+#define NSX_MAX_CAP_WORD 40u
+#define NSX_MAX_AUTH_LIST 4096u
+#define NSX_MAX_SERVER_LIMIT 999999u
+
 /* Reply codes are three digits (RFC 5321 4.2). */
 #define NSX_CODE_DIGITS 3u
 
