@@ -4,7 +4,7 @@ package NSX::Test::Server;
 #
 #   my $server = NSX::Test::Server->start(connections => [ \@script, ... ]);
 #   my $server = NSX::Test::Server->start(smtp => { extensions => ['SIZE 1000'] });
-#   ... connect to ($server->host, $server->port) ...
+#   ... connect to ($server->host, $server->port), or to $server->path ...
 #   my $log = $server->finish;
 #
 # $log->{connections} holds, in order of arrival, { in => every octet received,
@@ -12,8 +12,16 @@ package NSX::Test::Server;
 # delivered: { from, to => [], data, bits, helo }, data with the dot-stuffing
 # removed; $log->{timed_out} is true when the limit (seconds) ended the server.
 #
-# Further arguments of start: limit, family => 6 for ::1, rcvbuf => N (octets, a
-# small window), concurrent => 1 (connections side by side, not one after the other).
+# The smtp mode and its table are described in NSX::Test::Server::Session. Of its
+# connections one can ask for the turns, the reading between two sendings:
+#   my @turns = $server->turns($log->{connections}[0]);
+# each { in => octets received, out => octets sent after them, commands => [ lines
+# that were complete with it ] }; the first has the greeting only. What came
+# together or in pieces while nothing was sent is one turn; use `hold` or `delay`
+# where a test must not depend on how fast the client writes.
+#
+# Further arguments of start: limit, family => 6 for ::1, path => FILE for a Unix
+# socket there, rcvbuf => N (octets, a small window), concurrent => 1 (connections side by side, not one after the other).
 #
 # A script is a list of steps:
 #   "text"                  send the text as a line
@@ -28,13 +36,13 @@ package NSX::Test::Server;
 #   ['stall', SECS]         the same: nothing is read meanwhile
 #   ['shut']                end our direction only
 #   ['close'] ['reset']     end the connection, by FIN or by RST
-#   sub { my $conn = shift } anything else, with the methods below
+#   sub { my $conn = shift } anything else, with the methods of
+#                           NSX::Test::Server::Connection
 # After the last step the server reads to the client's end of file.
 
 use strict;
 use warnings;
 
-use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use File::Temp ();
 use IO::Handle;
 use POSIX ();
@@ -42,8 +50,8 @@ use Socket;
 use Storable ();
 use Time::HiRes ();
 
-use constant SEGMENT_GAP => 0.002;    # long enough for a segment to travel alone
-use constant READ_SIZE   => 65536;
+use NSX::Test::Server::Connection;
+use NSX::Test::Server::Session;
 
 sub start {
     my ($class, %arg) = @_;
@@ -69,6 +77,7 @@ sub start {
 
 sub host { $_[0]{host} }
 sub port { $_[0]{port} }
+sub path { $_[0]{path} }
 sub pid  { $_[0]{pid} }
 
 # What a forked child must let go of, so that it never ends its parent's server.
@@ -102,6 +111,27 @@ sub log {
     return $log || { connections => [], messages => [], lost => 1 };
 }
 
+sub turns {
+    my (undef, $conn) = @_;
+    my @starts = @{ $conn->{turns} };
+    unshift @starts, [ 0, 0 ] if !@starts || $starts[0][1] > 0;
+    my @commands = @{ $conn->{commands} || [] };
+    my @turns;
+    for my $n (0 .. $#starts) {
+        my ($in, $out) = @{ $starts[$n] };
+        my ($in_end, $out_end) = $n < $#starts
+            ? @{ $starts[ $n + 1 ] } : map { length $conn->{$_} } qw(in out);
+        push @turns, {
+            in  => substr($conn->{in},  $in,  $in_end - $in),
+            out => substr($conn->{out}, $out, $out_end - $out),
+            commands => [],
+        };
+        push @{ $turns[-1]{commands} }, shift(@commands)->{line}
+            while @commands && $commands[0]{at} <= $in_end;
+    }
+    return @turns;
+}
+
 sub DESTROY {
     my $self = shift;
     return if $self->{owner} != $$ or !$self->{pid};
@@ -113,6 +143,7 @@ sub DESTROY {
 
 sub _listen {
     my $self = shift;
+    return $self->_listen_at($self->{path}) if defined $self->{path};
     my $inet6 = ($self->{family} || 4) == 6;
     $self->{host} = $inet6 ? '::1' : '127.0.0.1';
     my $address =
@@ -133,6 +164,15 @@ sub _listen {
     return;
 }
 
+sub _listen_at {
+    my ($self, $path) = @_;
+    socket my $fh, AF_UNIX, SOCK_STREAM, 0 or die "socket: $!";
+    bind $fh, pack_sockaddr_un($path) or die "bind: $!";
+    listen $fh, 16 or die "listen: $!" unless $self->{deaf};
+    $self->{listener} = $fh;
+    return;
+}
+
 # ---- in the server's process
 
 sub _serve {
@@ -149,7 +189,7 @@ sub _serve {
     my @scripts = @{ $self->{connections} || [] };
     my @pids;
     while (my $conn = $self->_accept) {
-        my $script = $self->{smtp} ? [ sub { $self->_smtp($_[0]) } ] : shift @scripts;
+        my $script = $self->{smtp} ? $self->_smtp : shift @scripts;
         $script ||= [ ['close'] ];
         if ($self->{concurrent}) {
             push @pids, $self->_serve_aside($conn, $script, scalar @pids);
@@ -162,6 +202,14 @@ sub _serve {
     $self->_gather(@pids);
     $self->_save($self->{file}->filename);
     return;
+}
+
+# A script that is one session of the smtp mode.
+sub _smtp {
+    my $self   = shift;
+    my $tables = $self->{smtp};
+    my $table  = ref $tables ne 'ARRAY' ? $tables : @$tables > 1 ? shift @$tables : $tables->[0];
+    return [ sub { NSX::Test::Server::Session->new($table, $_[0], $self->{log})->run } ];
 }
 
 sub _serve_one {
@@ -215,9 +263,8 @@ sub _accept {
     $self->wait_for($self->{listener}) or return;
     accept my $fh, $self->{listener} or return;
     $fh->blocking(0);
-    setsockopt $fh, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1;
-    my $conn = bless { fh => $fh, server => $self, in => '', pos => 0, end => 'open' },
-        'NSX::Test::Server::Connection';
+    setsockopt $fh, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY(), 1 if !defined $self->{path};
+    my $conn = NSX::Test::Server::Connection->new($self, $fh);
     push @{ $self->{log}{connections} }, $conn;
     return $conn;
 }
@@ -253,253 +300,6 @@ sub _play {
         }
     }
     return;
-}
-
-# ---- the smtp mode: a server without surprises, save those asked for
-#
-# extensions => [ EHLO lines ], banner => LINE, domain => NAME, helo_only => 1,
-# on => { VERB => reply | [ replies, one a time, the last stays ] | sub { my ($line, $session) = @_ } }
-# where a reply is text without the final CRLF, or undef for the usual one.
-
-sub _smtp {
-    my ($self, $conn) = @_;
-    my %cfg = (domain => 'mx.test', extensions => [], %{ $self->{smtp} });
-    my $session = { cfg => \%cfg, conn => $conn, log => $self->{log}, chunks => '' };
-    $conn->send(($cfg{banner} || "220 $cfg{domain} ready") . "\r\n");
-    while (defined(my $line = $conn->line)) {
-        $line =~ s/\r?\n\z//;
-        my $verb = uc((split ' ', $line)[0] || '');
-        my $reply = _special_reply($cfg{on}{$verb}, $line, $session);
-        my $done  = _usual_reply($session, $verb, $line, $reply);
-        $conn->send("$done\r\n") if defined $done;
-        last if $verb eq 'QUIT';
-    }
-    return;
-}
-
-sub _special_reply {
-    my ($rule, $line, $session) = @_;
-    return $rule->($line, $session) if ref $rule eq 'CODE';
-    return @$rule > 1 ? shift @$rule : $rule->[0] if ref $rule eq 'ARRAY';
-    return $rule;
-}
-
-sub _usual_reply {
-    my ($s, $verb, $line, $reply) = @_;
-    my $refused = defined $reply && $reply !~ /^[23]/;
-    if ($verb eq 'BDAT') {
-        my ($size, $last) = $line =~ /^BDAT (\d+)( LAST)?/i;
-        $s->{chunks} .= $s->{conn}->octets($size || 0);
-        _deliver($s, delete $s->{chunks}) if $last && !$refused;
-        return defined $reply ? $reply : '250 chunk taken';
-    }
-    return $reply if $refused;
-    my $handler = __PACKAGE__->can("_do_$verb");
-    my $usual = $handler ? $handler->($s, $line) : '500 what?';
-    $usual = $s->{data_reply}->($reply) if $verb eq 'DATA' && $usual eq '354 go on';
-    return defined $reply && $verb ne 'DATA' ? $reply : $usual;
-}
-
-sub _deliver {
-    my ($s, $data) = @_;
-    push @{ $s->{log}{messages} },
-        { map { $_ => $s->{$_} } qw(from to bits helo) };
-    $s->{log}{messages}[-1]{data} = $data;
-    @$s{qw(from to bits chunks)} = (undef, undef, undef, '');
-    return;
-}
-
-sub _do_EHLO {
-    my ($s, $line) = @_;
-    return '502 HELO, please' if $s->{cfg}{helo_only};
-    $s->{helo} = $line;
-    my @lines = ("$s->{cfg}{domain} at your service", @{ $s->{cfg}{extensions} });
-    my $last = pop @lines;
-    return join '', (map {"250-$_\r\n"} @lines), "250 $last";
-}
-
-sub _do_HELO { $_[0]{helo} = $_[1]; return "250 $_[0]{cfg}{domain}" }
-
-sub _do_MAIL {
-    my ($s, $line) = @_;
-    @$s{qw(from to bits chunks)} = (_path($line), [], $line =~ /BODY=(\S+)/ ? $1 : undef, '');
-    return '250 sender ok';
-}
-
-sub _do_RCPT {
-    my ($s, $line) = @_;
-    return '503 MAIL first' unless $s->{to};
-    my $to = _path($line);
-    return '550 no such user' if $to =~ /^bad/;
-    push @{ $s->{to} }, $to;
-    return '250 recipient ok';
-}
-
-sub _do_DATA {
-    my $s = shift;
-    return '503 RCPT first' unless $s->{to} && @{ $s->{to} };
-    $s->{data_reply} = sub {
-        my $special = shift;
-        $s->{conn}->send((defined $special ? $special : '354 go on') . "\r\n");
-        my $body = $s->{conn}->body;
-        return unless defined $body;
-        $body =~ s/\.\r\n\z//;
-        $body =~ s/^\.//mg;
-        _deliver($s, $body);
-        my $end = _special_reply($s->{cfg}{on}{'.'}, $body, $s);
-        return defined $end ? $end : '250 queued';
-    };
-    return '354 go on';
-}
-
-sub _do_RSET { @{ $_[0] }{qw(from to bits chunks)} = (undef, undef, undef, ''); return '250 reset' }
-sub _do_NOOP { return '250 done' }
-sub _do_QUIT { return '221 bye' }
-sub _do_VRFY { return '252 try it' }
-sub _do_ETRN { return '250 queue started' }
-sub _do_HELP { return "214-first\r\n214 second" }
-sub _do_EXPN { return "250-<a\@test>\r\n250 <b\@test>" }
-
-sub _path { return $_[0] =~ /<([^>]*)>/ ? $1 : '' }
-
-# ---- one connection
-
-package NSX::Test::Server::Connection;
-
-use Errno qw(EAGAIN EINTR EWOULDBLOCK);
-use Socket;
-
-use constant END_OF_DATA => "\r\n.\r\n";
-
-# More octets from the client; false at its end, or when we were told to stop.
-sub fill {
-    my ($self, $limit) = @_;
-    return 0 if $self->{end} ne 'open';
-    while (1) {
-        $self->{server}->wait_for($self->{fh}, 0, $limit) or return 0;
-        my $n = sysread $self->{fh}, $self->{in}, NSX::Test::Server::READ_SIZE, length $self->{in};
-        return 1 if $n;
-        if (!defined $n) {
-            next if $! == EINTR or $! == EAGAIN or $! == EWOULDBLOCK;
-            $self->{end} = 'error';
-            return 0;
-        }
-        $self->{end} = 'eof';
-        return 0;
-    }
-}
-
-sub line {
-    my $self = shift;
-    my $at;
-    while (($at = index $self->{in}, "\n", $self->{pos}) < 0) {
-        $self->fill or return;
-    }
-    return $self->_take($at + 1 - $self->{pos});
-}
-
-sub expect {
-    my ($self, $pattern) = @_;
-    my $line = $self->line;
-    return unless defined $line;
-    push @{ $self->{unexpected} }, $line if ref $pattern && $line !~ $pattern;
-    return $line;
-}
-
-# A message with its terminator.
-sub body {
-    my $self = shift;
-    my $from = $self->{pos};
-    while (1) {
-        return $self->_take(3) if substr($self->{in}, $self->{pos}, 3) eq ".\r\n";
-        my $at = index $self->{in}, END_OF_DATA, $from;
-        return $self->_take($at + length(END_OF_DATA) - $self->{pos}) if $at >= 0;
-        $from = length($self->{in}) - length END_OF_DATA;
-        $from = $self->{pos} if $from < $self->{pos};
-        $self->fill or return;
-    }
-}
-
-sub swallow {
-    my $self = shift;
-    until (substr($self->{in}, -length END_OF_DATA) eq END_OF_DATA) {
-        my $excess = length($self->{in}) - length(END_OF_DATA) - $self->{pos};
-        substr $self->{in}, $self->{pos}, $excess, '' if $excess > 0;
-        $self->fill or return;
-    }
-    substr $self->{in}, $self->{pos}, length $self->{in}, '';
-    return;
-}
-
-sub octets {
-    my ($self, $count) = @_;
-    while (length($self->{in}) - $self->{pos} < $count) {
-        $self->fill or last;
-    }
-    return $self->_take($count);
-}
-
-sub _take {
-    my ($self, $count) = @_;
-    my $taken = substr $self->{in}, $self->{pos}, $count;
-    $self->{pos} += length $taken;
-    return $taken;
-}
-
-sub drain { my $self = shift; 1 while $self->fill; return }
-sub eof   { $_[0]->drain }
-
-sub send {
-    my ($self, $octets) = @_;
-    my $done = 0;
-    while ($done < length $octets && $self->{fh}) {
-        $self->{server}->wait_for($self->{fh}, 1) or return;
-        my $n = syswrite $self->{fh}, $octets, length($octets) - $done, $done;
-        if (!defined $n) {
-            next if $! == EINTR or $! == EAGAIN or $! == EWOULDBLOCK;
-            return;
-        }
-        $done += $n;
-    }
-    return;
-}
-
-sub pieces {
-    my ($self, @pieces) = @_;
-    for my $piece (@pieces) {
-        $self->send($piece);
-        $self->delay(NSX::Test::Server::SEGMENT_GAP);
-    }
-    return;
-}
-
-sub bytes { my ($self, $octets) = @_; return $self->pieces(split //, $octets) }
-
-sub drip {
-    my ($self, $octets, $pause, $times) = @_;
-    for (1 .. $times) {
-        $self->send($octets);
-        $self->delay($pause);
-        return if $self->{server}{stopped};
-    }
-    return;
-}
-
-sub delay { my ($self, $secs) = @_; $self->{server}->wait_for(undef, 0, $secs); return }
-sub stall { my ($self, $secs) = @_; return $self->delay($secs) }
-sub shut  { my $self = shift; shutdown $self->{fh}, 1; return }
-
-sub close {
-    my $self = shift;
-    close delete $self->{fh} if $self->{fh};
-    $self->{end} = 'closed' if $self->{end} eq 'open';
-    return;
-}
-
-sub reset {
-    my $self = shift;
-    setsockopt $self->{fh}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0;
-    return $self->close;
 }
 
 1;
