@@ -173,6 +173,7 @@ sends_whole(pTHX_ struct nsx_op *op)
 static SV *
 send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
 {
+    struct nsx_watch watch;
     struct nsx_body body;
     SV *data, *words[2];
     int ok;
@@ -181,6 +182,7 @@ send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
     data = nsx_body_joined(aTHX_ &body);
     words[0] = sv_2mortal(newSVuv(SvCUR(data)));
     words[1] = sv_2mortal(newSVpvs("LAST"));
+    nsx_chunk_begin(aTHX_ &watch, op);
     if (nsx_overridden(aTHX_ op, NSX_M__BDAT)
         || nsx_overridden(aTHX_ op, NSX_M_command))
         ok = SvTRUE(nsx_call(aTHX_ op->self, "_BDAT", last ? 2 : 1, words));
@@ -188,17 +190,16 @@ send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
         ok = nsx_command(aTHX_ op, last ? 3 : 2,
                          nsx_words(aTHX_ "BDAT", last ? 2 : 1, words),
                          SvCUR(data) > 0);
+    if (ok && nsx_overridden(aTHX_ op, NSX_M_rawdatasend)) {
+        ok = SvTRUE(nsx_call(aTHX_ op->self, "rawdatasend", 1, &data));
+    }
+    else if (ok) {
+        nsx_body_init(aTHX_ &body, 1, &data);
+        ok = nsx_rawdatasend(aTHX_ op, &body) == 1;
+    }
+    nsx_watch_end(aTHX_ &watch);
     if (!ok)
         return &PL_sv_no;
-    if (nsx_overridden(aTHX_ op, NSX_M_rawdatasend)) {
-        if (!SvTRUE(nsx_call(aTHX_ op->self, "rawdatasend", 1, &data)))
-            return &PL_sv_no;
-    }
-    else {
-        nsx_body_init(aTHX_ &body, 1, &data);
-        if (nsx_rawdatasend(aTHX_ op, &body) != 1)
-            return &PL_sv_no;
-    }
     return boolSV(nsx_call_response(aTHX_ op) == NSX_DIGIT_OK);
 }
 
@@ -803,7 +804,7 @@ data(op, ...)
             XSRETURN_UNDEF;
         RETURN_SV(boolSV(count));
     }
-    ok = nsx_call(aTHX_ op.self, "datasend", argc, args);
+    ok = nsx_call_datasend(aTHX_ &op, argc, args);
     if (!SvTRUE(ok) || argc == 0) {
         RETURN_SV(ok);
     }

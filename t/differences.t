@@ -18,6 +18,13 @@ use constant HERE => 't/differences.t';
 
 sub bit { return $_[0] ? 1 : 0 }
 
+{
+    package Counted;
+    our $reads = 0;
+    sub TIESCALAR { return bless [], shift }
+    sub FETCH { $reads++; return "text\n" }
+}
+
 sub text_of {
     my $file = shift;
     open my $fh, '<', $file or return;
@@ -165,6 +172,55 @@ my @scenarios = (
         smtp  => { extensions => [ 'BINARYMIME', 'CHUNKING' ] },
         after => sub { (wire => wire(@_)) }),
 
+    differs('a command in the middle of data sends nothing more', sub {
+        my $t = shift;
+        my $class = $t->subclass('Nosy', 'our $ran; sub debug_print {'
+            . ' my ($s, $out, $text) = @_; $s->command("NOOP") if $text =~ /second/ && !$ran++ }');
+        my $s = begin($t->connect(class => $class));
+        $s->datasend("first\n");
+        stderr_of(sub { $s->debug(1); $s->datasend("second\nVRFY x\n") });
+        $s->debug(0);
+        $s->close;
+        return;
+    },
+        { wire => qr/^\.\r\nNOOP\r\nsecond\r\nVRFY x\r\n/m },
+        { wire => qr/\nfirst\r\n\z/ },
+        script => talk([], @ok, '250 taken', '250 ok', '250 ok', '250 ok'),
+        after => sub { (wire => wire(@_)) }),
+
+    differs('data reads its arguments before DATA', sub {
+        my $t = shift;
+        my $s = $t->connect;
+        tie my $text, 'Counted';
+        $s->data($text);
+        return (read => bit($Counted::reads));
+    },
+        { read => 0 }, { read => 1 },
+        script => talk([], '503 no')),
+
+    differs('bdat on a closed connection', sub {
+        my $t = shift;
+        my $s = $t->connect;
+        $s->mail('a@test', Bits => 'binary');
+        $s->close;
+        return (bdat => $s->bdat('x'), last => $s->bdatlast('x'));
+    },
+        { bdat => '0', last => '0' }, { bdat => '', last => '' },
+        smtp => { extensions => [ 'BINARYMIME', 'CHUNKING' ] }),
+
+    differs('methods have no frames', sub {
+        my $t = shift;
+        my $class = $t->subclass('Framed', 'our @seen; sub getline {'
+            . ' my $n = 0; while (my @c = caller $n++) { push @seen, $c[3] } return "250 ok\n" }');
+        my $s = $t->connect;
+        bless $s, $class;
+        $s->mail('a@test');
+        no warnings 'once';
+        return (frames => bit(grep {/::(?:_MAIL|response)\z/} @Framed::seen));
+    },
+        { frames => 1 }, { frames => 0 },
+        smtp => {}),
+
     differs('a command has an end', sub {
         my $t = shift;
         my $s = $t->connect;
@@ -265,6 +321,13 @@ nodelay                t/oracle-defects.t  an empty chunk neither
 pending-refusal        t/oracle-defects.t  the reply before the end is not lost
 abandoned-reply        t/differences.t     a reply that a die left unread answers nothing
 interrupted-body       t/differences.t     a message that a die cut short is not ended
+interrupted-body       t/interrupted.t     datasend dies by
+interrupted-body       t/interrupted.t     is not taken for the chunk
+abandoned-reply        t/interrupted.t     a command behind DATA whose reply was not read
+command-in-data        t/differences.t     a command in the middle of data sends nothing more
+data-arguments         t/differences.t     data reads its arguments before DATA
+closed-bdat            t/differences.t     bdat on a closed connection
+method-frames          t/differences.t     methods have no frames
 bare-cr-command        t/oracle-defects.t  a bare CR does not pass in a command
 nul-command            t/oracle-defects.t  a NUL does not pass in a command
 raw-parameter          t/oracle-defects.t  control characters do not pass in parameters

@@ -336,6 +336,31 @@ line_sv(pTHX_ const char *text, size_t len)
     return sv;
 }
 
+/* A line was taken: the last one of its reply, unless it says otherwise. */
+static void
+line_taken(struct nsx_object *obj, const char *text, size_t len)
+{
+    struct nsx_reply_line parsed;
+
+    if (nsx_reply_parse_line(text, len, &parsed) && parsed.more)
+        return;
+    obj->replies++;
+    obj->owed = 0;
+}
+
+/* The next line, which in a reply may not be longer than one of those. */
+static nsx_status
+line_of_reply(struct nsx_object *obj, struct nsx_line *line)
+{
+    const size_t cap = NSX_MAX_REPLY_LINE + 1; /* the CR may be there */
+    nsx_status got = nsx_channel_line(&obj->ch, line);
+
+    return got == NSX_WANT_READ && obj->awaiting
+            && nsx_channel_buffered(&obj->ch) > cap
+        ? nsx_channel_fail(&obj->ch, NSX_E_LINE_LENGTH, "line_of_reply")
+        : got;
+}
+
 /* *deadline is NSX_UNSET until a line must be waited for. */
 static SV *
 getline_within(pTHX_ struct nsx_op *op, int64_t *deadline)
@@ -346,8 +371,11 @@ getline_within(pTHX_ struct nsx_op *op, int64_t *deadline)
 
     (void)nsx_op_fd(aTHX_ op);
     sv = pushed_back(aTHX_ op);
-    if (sv)
+    if (sv) {
+        if (SvPOK(sv))
+            line_taken(op->obj, SvPVX(sv), SvCUR(sv));
         return sv;
+    }
     got = nsx_channel_line(&op->obj->ch, &line);
     if (got != NSX_OK) {
         if (nsx_is_closed(aTHX_ op))
@@ -357,7 +385,7 @@ getline_within(pTHX_ struct nsx_op *op, int64_t *deadline)
         while (got == NSX_WANT_READ) {
             if (!read_more(aTHX_ op, *deadline))
                 return NULL;
-            got = nsx_channel_line(&op->obj->ch, &line);
+            got = line_of_reply(op->obj, &line);
         }
     }
     if (got == NSX_ERROR) {
@@ -365,6 +393,7 @@ getline_within(pTHX_ struct nsx_op *op, int64_t *deadline)
         return NULL;
     }
     sv = sv_2mortal(line_sv(aTHX_ line.text, line.len));
+    line_taken(op->obj, line.text, line.len);
     nsx_channel_take(&op->obj->ch, line.used);
     return sv;
 }
@@ -398,6 +427,8 @@ nsx_parse_line(pTHX_ SV *line, SV **code, int *more)
 
     if (!nsx_reply_parse_line(text, body, &parsed))
         return 0;
+    if (body > NSX_CODE_DIGITS && text[NSX_CODE_DIGITS] == '\n')
+        parsed.text--; /* a line end separates nothing */
     TAINT_NOT; /* a code that was parsed is trusted */
     *code = sv_2mortal(newSVpvn(parsed.code, NSX_CODE_DIGITS));
     *more = parsed.more;
@@ -476,7 +507,7 @@ reply_refused(pTHX_ struct nsx_op *op, const struct nsx_error *e)
 /* Line by line through the methods: somebody overrode one, wants to see the
  * dialogue, or put a line back. */
 static int
-reply_by_methods(pTHX_ struct nsx_op *op)
+reply_by_methods(pTHX_ struct nsx_op *op, struct nsx_watch *watch)
 {
     int64_t deadline = NSX_UNSET;
     struct nsx_reply count;
@@ -488,19 +519,25 @@ reply_by_methods(pTHX_ struct nsx_op *op)
         SV *line = call_getline(aTHX_ op, &deadline);
         SV *code;
         STRLEN len;
+        const char *text;
         int digit, more;
 
         if (!line)
             return NSX_DIGIT_NONE;
-        (void)SvPV(line, len);
+        text = SvPV(line, len);
+        len -= len && text[len - 1] == '\n';
         if (nsx_reply_count(&count, len, &e) != NSX_OK)
             return reply_refused(aTHX_ op, &e);
+        if (op->obj->replies == watch->replies) /* a getline of its own */
+            line_taken(op->obj, text, len);
         if (nsx_debug_level(aTHX_ op))
             nsx_debug_print(aTHX_ op, 0, line);
         if (!call_parse(aTHX_ op, line, &code, &more)) {
             not_a_reply(aTHX_ op, line);
             return NSX_DIGIT_NONE;
         }
+        if (more)
+            watch->replies = op->obj->replies; /* its end is to come */
         digit = SvPV_nolen(nsx_copy(code))[0];
         add_reply_line(aTHX_ op, code, line);
         if (!more)
@@ -533,6 +570,7 @@ reply_direct(pTHX_ struct nsx_op *op)
             SV *text = sv_2mortal(line_sv(aTHX_ line.text, line.text_len));
 
             nsx_channel_take(ch, used);
+            op->obj->replies += !more;
             add_reply_line(aTHX_ op, code, text);
             if (!more)
                 return digit;
@@ -567,26 +605,27 @@ can_read_direct(pTHX_ struct nsx_op *op)
 }
 
 static int
-read_reply(pTHX_ struct nsx_op *op)
+read_reply(pTHX_ struct nsx_op *op, struct nsx_watch *watch)
 {
     if (!can_read_direct(aTHX_ op))
-        return reply_by_methods(aTHX_ op);
+        return reply_by_methods(aTHX_ op, watch);
     return nsx_check_closed(aTHX_ op) ? NSX_DIGIT_NONE
                                       : reply_direct(aTHX_ op);
 }
 
 /* Runs when nsx_response is left.  A die on the way (from a signal handler,
- * say) leaves the reply still to come: the next command lets it pass first. */
+ * say) may leave the reply still to come: the next command lets it pass first.
+ * One whose last line was taken is not owed, nor one of another handle. */
 static void
 response_left(pTHX_ void *arg)
 {
-    struct nsx_object *obj = (struct nsx_object *)arg;
+    const struct nsx_watch *watch = (const struct nsx_watch *)arg;
+    struct nsx_object *obj = watch->obj;
 
     PERL_UNUSED_CONTEXT;
     obj->awaiting--;
-    if (obj->answered)
-        obj->answered = 0;
-    else
+    if (!watch->whole && obj->replies == watch->replies
+        && obj->handles == watch->handles)
         obj->owed = 1;
 }
 
@@ -594,20 +633,20 @@ int
 nsx_response(pTHX_ struct nsx_op *op)
 {
     struct nsx_object *obj = op->obj;
+    struct nsx_watch watch;
     int digit;
 
-    nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op), &PL_sv_undef);
     (void)nsx_op_fd(aTHX_ op);
-    ENTER;
     obj->awaiting++;
-    SAVEDESTRUCTOR_X(response_left, obj);
-    digit = read_reply(aTHX_ op);
+    nsx_watch_begin(aTHX_ &watch, op, response_left);
+    nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op), &PL_sv_undef);
+    digit = read_reply(aTHX_ op, &watch);
     if (!obj->lost)
         obj->owed = 0;
     obj->lost = 0;
-    obj->replies++;
-    obj->answered = 1;
-    LEAVE;
+    if (obj->replies == watch.replies)
+        obj->replies++; /* whatever it was, it is over */
+    nsx_watch_end(aTHX_ &watch);
     return digit;
 }
 
@@ -685,10 +724,14 @@ settle_words(pTHX_ I32 argc, SV **argv, int all)
     }
 }
 
+/* Behind a go-ahead (354, 334) the server takes a command for text. */
 static int
 pass_owed_reply(pTHX_ struct nsx_op *op)
 {
-    (void)nsx_owed_reply(aTHX_ op);
+    if (nsx_owed_reply(aTHX_ op) == NSX_DIGIT_MORE) {
+        op->obj->torn = 1;
+        (void)nsx_check_closed(aTHX_ op);
+    }
     return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
 }
 
@@ -711,13 +754,13 @@ wipe_command(pTHX_ void *arg)
 
 /* Credentials do not stay in memory, however the write ends. */
 static int
-write_command(pTHX_ struct nsx_op *op, int more)
+write_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how, int more)
 {
     struct nsx_buf *out = &op->obj->out;
     int ok;
 
     ENTER;
-    if (nsx_is_secret(aTHX_ op))
+    if (nsx_is_secret(op, how))
         SAVEDESTRUCTOR_X(wipe_command, op->obj);
     ok = nsx_write_unit(aTHX_ op, (const char *)nsx_buf_data(out), out->len,
                         more);
@@ -725,28 +768,47 @@ write_command(pTHX_ struct nsx_op *op, int more)
     return ok;
 }
 
+/* 1 when code of Perl's may run before the words are sent. */
+static int
+is_observed(pTHX_ struct nsx_op *op)
+{
+    SV *level;
+
+    if (nsx_overridden(aTHX_ op, NSX_M_debug)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_DEBUG)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_DEBUG_SECRETS)
+        || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_CODE))
+        return 1;
+    level = nsx_fact(aTHX_ op->gv, NSX_K_DEBUG);
+    return level && SvTRUE(level);
+}
+
 int
 nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
 {
-    int in_data;
+    struct nsx_secrecy how;
+    int in_data, level;
 
-    if (nsx_is_closed(aTHX_ op))
+    if (nsx_interrupts(aTHX_ op) || nsx_is_closed(aTHX_ op))
         return 0;
     in_data = nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH);
-    settle_words(aTHX_ argc, argv, in_data || op->obj->owed);
+    settle_words(aTHX_ argc, argv,
+                 in_data || op->obj->owed || is_observed(aTHX_ op));
     if (in_data)
         finish_message(aTHX_ op);
     if (argc == 0)
         return 1;
     if (op->obj->owed && !pass_owed_reply(aTHX_ op))
         return 0;
+    level = nsx_debug_level(aTHX_ op);
+    how = nsx_secrecy(aTHX_ op);
     build_command(aTHX_ op, argc, argv);
-    if (nsx_debug_level(aTHX_ op)) {
-        nsx_debug_print(aTHX_ op, 1, nsx_shown_command(aTHX_ op));
+    if (level) {
+        nsx_debug_print(aTHX_ op, 1, nsx_shown_command(aTHX_ op, how));
         /* Once more: what printed it may have given another command. */
         build_command(aTHX_ op, argc, argv);
     }
-    return write_command(aTHX_ op, more);
+    return write_command(aTHX_ op, how, more);
 }
 
 static int

@@ -105,13 +105,14 @@ struct nsx_object {
     int unsure;             /* 1 when Perl code ran since the last look */
     UV dev, ino;            /* what the descriptor stood for then */
     int torn;               /* 1 while a unit is partly written */
+    int sending;            /* > 0 while a part of a message is being sent */
     int awaiting;           /* responses under way */
-    int answered;           /* 1 as a reply's wait ends without a die */
     int owed;               /* 1 when a reply is to be read before that of
                                the next command: a die left it unread, or a
                                signal handler runs while it is waited for */
     int lost;               /* 1 when that handler read it */
-    U32 replies;            /* read so far */
+    U32 replies;            /* whose last line was taken, so far */
+    U32 writes;             /* units whose writing began, so far */
     int secret;             /* > 0 while command lines carry credentials */
     struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
     HV *stash;              /* class the table below was made for */
@@ -129,6 +130,16 @@ struct nsx_op {
 #define nsx_copy(sv) sv_2mortal(newSVsv(sv))
 
 typedef struct nsx_op nsx_op_t; /* what the typemap makes of an object */
+
+/* A stretch of work that a die must not leave unnoticed.  It lives on the C
+ * stack of the function that does the work: perl unwinds its savestack, which
+ * looks at it, before it leaves the C functions. */
+struct nsx_watch {
+    struct nsx_object *obj;
+    U32 handles, replies, writes; /* of the object, as it began */
+    int inside;                   /* what it adds to obj->sending */
+    int whole;                    /* 1 once it ended without a die */
+};
 
 /* --- object.c ---------------------------------------------------------- */
 
@@ -156,6 +167,10 @@ int nsx_op_tied(pTHX_ struct nsx_op *op);
 
 /* Runs pending signal handlers (which may die, or close the handle). */
 void nsx_op_signals(pTHX_ struct nsx_op *op);
+
+void nsx_watch_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op,
+                     DESTRUCTORFUNC_t left);
+void nsx_watch_end(pTHX_ struct nsx_watch *watch);
 
 /* --- api.c ------------------------------------------------------------- */
 
@@ -285,6 +300,19 @@ int nsx_write_unit(pTHX_ struct nsx_op *op, const char *data, size_t n,
 int nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish);
 int nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body);
 
+/* The datasend method, with the rest of the message still to come: a die in it
+ * leaves the session torn. */
+SV *nsx_call_datasend(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
+
+/* Begins a chunk: a die behind the first octet that is written, and before
+ * nsx_watch_end, leaves the session torn. */
+void nsx_chunk_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op);
+
+/* 1, with the session ended, when a part of a message is being sent: what a
+ * signal handler, or code that shows the dialogue, sends now would become part
+ * of it. */
+int nsx_interrupts(pTHX_ struct nsx_op *op);
+
 /* 1, with the status set, when BareCR => 'refuse' forbids the body. */
 int nsx_body_refused(pTHX_ struct nsx_op *op, struct nsx_body *body);
 
@@ -329,12 +357,20 @@ I32 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m,
 int nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
              SV **argv);
 
-/* 1 when the command in op->obj->out carries credentials: behind AUTH's
- * mechanism, in answer to a challenge, or because op->obj->secret says so. */
-int nsx_is_secret(pTHX_ struct nsx_op *op);
+/* What is to be known of a command before it is built, because looking may
+ * run Perl code that gives another one. */
+struct nsx_secrecy {
+    int answers; /* 1: it answers a challenge, or op->obj->secret says so */
+    int shown;   /* 1: DebugSecrets */
+};
+struct nsx_secrecy nsx_secrecy(pTHX_ struct nsx_op *op);
+
+/* 1 when the command in op->obj->out carries credentials: in answer to a
+ * challenge, or behind AUTH's mechanism. */
+int nsx_is_secret(struct nsx_op *op, struct nsx_secrecy how);
 
 /* Its text as the debugging output may show it: a new mortal. */
-SV *nsx_shown_command(pTHX_ struct nsx_op *op);
+SV *nsx_shown_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how);
 
 /* EHLO's answer: fills the object's capability hash from lines. */
 void nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines);

@@ -302,3 +302,26 @@ nsx_op_signals(pTHX_ struct nsx_op *op)
     op->obj->unsure = 1;
     (void)nsx_op_fd(aTHX_ op);
 }
+
+void
+nsx_watch_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op,
+                DESTRUCTORFUNC_t left)
+{
+    if (op->obj->handles == 0)
+        (void)nsx_op_fd(aTHX_ op); /* the first look is no change */
+    watch->obj = op->obj;
+    watch->handles = op->obj->handles;
+    watch->replies = op->obj->replies;
+    watch->writes = op->obj->writes;
+    watch->inside = 0;
+    watch->whole = 0;
+    ENTER;
+    SAVEDESTRUCTOR_X(left, watch);
+}
+
+void
+nsx_watch_end(pTHX_ struct nsx_watch *watch)
+{
+    watch->whole = 1;
+    LEAVE;
+}

@@ -271,42 +271,45 @@ challenged(pTHX_ struct nsx_op *op)
     return code && SvOK(code) && strEQ(SvPV_nolen(code), NSX_CHALLENGE_CODE);
 }
 
-/* Where the credentials begin in the command in op->obj->out, or NULL. */
-static const char *
-find_secret(pTHX_ struct nsx_op *op, const char *text, const char *end)
+struct nsx_secrecy
+nsx_secrecy(pTHX_ struct nsx_op *op)
 {
-    static const char verb[] = "AUTH ";
-    size_t len = (size_t)(end - text);
+    struct nsx_secrecy how;
+    SV *shown = nsx_fact(aTHX_ op->gv, NSX_K_DEBUG_SECRETS);
 
-    if (len > sizeof verb - 1 && foldEQ(text, verb, sizeof verb - 1))
-        return auth_secret(text + sizeof verb - 1, end);
-    if (len == 1 && *text == '*') /* the exchange is cancelled */
-        return NULL;
-    return op->obj->secret || challenged(aTHX_ op) ? text : NULL;
+    how.shown = shown && SvTRUE(shown);
+    how.answers = op->obj->secret || challenged(aTHX_ op);
+    return how;
 }
 
+/* Where the credentials begin in the command in op->obj->out, or NULL. */
 static const char *
-secret_of(pTHX_ struct nsx_op *op)
+find_secret(struct nsx_op *op, struct nsx_secrecy how)
 {
+    static const char verb[] = "AUTH ";
     const char *text = (const char *)nsx_buf_data(&op->obj->out);
+    const size_t len = op->obj->out.len - 2; /* without CRLF */
 
-    return find_secret(aTHX_ op, text, text + op->obj->out.len - 2);
+    if (len > sizeof verb - 1 && foldEQ(text, verb, sizeof verb - 1))
+        return auth_secret(text + sizeof verb - 1, text + len);
+    if (len == 1 && *text == '*') /* the exchange is cancelled */
+        return NULL;
+    return how.answers ? text : NULL;
 }
 
 int
-nsx_is_secret(pTHX_ struct nsx_op *op)
+nsx_is_secret(struct nsx_op *op, struct nsx_secrecy how)
 {
-    return secret_of(aTHX_ op) != NULL;
+    return find_secret(op, how) != NULL;
 }
 
 SV *
-nsx_shown_command(pTHX_ struct nsx_op *op)
+nsx_shown_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how)
 {
-    SV *shown = nsx_fact(aTHX_ op->gv, NSX_K_DEBUG_SECRETS);
     const char *text = (const char *)nsx_buf_data(&op->obj->out);
-    const char *secret = secret_of(aTHX_ op);
+    const char *secret = how.shown ? NULL : find_secret(op, how);
 
-    if (!secret || (shown && SvTRUE(shown)))
+    if (!secret)
         return sv_2mortal(newSVpvn(text, op->obj->out.len));
     return sv_2mortal(
         newSVpvf("%.*s<redacted>\r\n", (int)(secret - text), text));

@@ -74,9 +74,12 @@ join_all(pTHX_ struct nsx_body *body)
     body->owned = 1;
 }
 
-/* Lead octets of UTF-8 from here on encode characters above 255. */
-#define NSX_UTF8_WIDE_LEAD 0xC4
+/* Lead octets of UTF-8 for the characters 128 to 255. */
+#define NSX_UTF8_LEAD_MIN 0xC2
+#define NSX_UTF8_LEAD_MAX 0xC3
 
+/* 1 when the text has characters above 255, or octets that are no characters
+ * at all though Perl is told that they are: neither can be sent. */
 static int
 is_wide(pTHX_ SV *sv)
 {
@@ -86,9 +89,13 @@ is_wide(pTHX_ SV *sv)
     if (!SvUTF8(sv))
         return 0;
     text = (const U8 *)SvPV_nomg(sv, len);
-    for (i = 0; i < len; i++)
-        if (text[i] >= NSX_UTF8_WIDE_LEAD)
+    for (i = 0; i < len; i++) {
+        if (UTF8_IS_INVARIANT(text[i]))
+            continue;
+        if (text[i] < NSX_UTF8_LEAD_MIN || text[i] > NSX_UTF8_LEAD_MAX
+            || ++i == len || !UTF8_IS_CONTINUATION(text[i]))
             return 1;
+    }
     return 0;
 }
 
@@ -437,19 +444,23 @@ nsx_write(pTHX_ struct nsx_op *op, const char *data, size_t n, int more,
     struct output out;
     int ok;
 
-    if (nsx_op_fd(aTHX_ op) < 0) {
-        nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
-        return 0;
-    }
-    op->obj->torn = body != NULL;
-    if (op->obj->handle == NSX_HANDLE_TIED)
-        return write_tied(aTHX_ op, data, n, body);
     out.data = data;
     out.n = n;
     out.body = body;
     out.owned = 0;
     ENTER;
-    ok = write_plain(aTHX_ op, &out, more);
+    if (nsx_op_tied(aTHX_ op)) /* its FILENO may be Perl's */
+        output_own(aTHX_ &out);
+    if (nsx_op_fd(aTHX_ op) < 0) {
+        nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
+        LEAVE;
+        return 0;
+    }
+    op->obj->torn = body != NULL;
+    op->obj->writes++;
+    ok = op->obj->handle == NSX_HANDLE_TIED
+        ? write_tied(aTHX_ op, out.data, n, body)
+        : write_plain(aTHX_ op, &out, more);
     LEAVE;
     return ok;
 }
@@ -464,6 +475,68 @@ nsx_write_unit(pTHX_ struct nsx_op *op, const char *data, size_t n, int more)
     text = sv_2mortal(newSVpvn(data, n));
     return SvTRUE(nsx_call(aTHX_ op->self, "_syswrite_with_timeout", 1,
                            &text));
+}
+
+/* --- parts of a message ------------------------------------------------ */
+
+/* Runs when a part of a message was sent, or a die left it unsent: then nothing
+ * else keeps what went before from being delivered.  A reply that is owed comes
+ * first: it tells whether there is a message at all. */
+static void
+part_left(pTHX_ void *arg)
+{
+    const struct nsx_watch *watch = (const struct nsx_watch *)arg;
+    struct nsx_object *obj = watch->obj;
+
+    PERL_UNUSED_CONTEXT;
+    obj->sending -= watch->inside;
+    if (!watch->whole && !obj->owed && obj->handles == watch->handles)
+        obj->torn = 1;
+}
+
+static void
+part_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op)
+{
+    nsx_watch_begin(aTHX_ watch, op, part_left);
+    watch->inside = 1;
+    op->obj->sending++;
+}
+
+static void
+chunk_left(pTHX_ void *arg)
+{
+    const struct nsx_watch *watch = (const struct nsx_watch *)arg;
+
+    if (watch->obj->writes != watch->writes)
+        part_left(aTHX_ arg);
+}
+
+void
+nsx_chunk_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op)
+{
+    nsx_watch_begin(aTHX_ watch, op, chunk_left);
+}
+
+int
+nsx_interrupts(pTHX_ struct nsx_op *op)
+{
+    if (!op->obj->sending)
+        return 0;
+    op->obj->torn = 1;
+    (void)nsx_check_closed(aTHX_ op);
+    return 1;
+}
+
+SV *
+nsx_call_datasend(pTHX_ struct nsx_op *op, I32 argc, SV **argv)
+{
+    struct nsx_watch watch;
+    SV *ok;
+
+    nsx_watch_begin(aTHX_ &watch, op, part_left);
+    ok = nsx_call(aTHX_ op->self, "datasend", argc, argv);
+    nsx_watch_end(aTHX_ &watch);
+    return ok;
 }
 
 /* --- datasend ---------------------------------------------------------- */
@@ -684,10 +757,11 @@ refuses(pTHX_ struct nsx_op *op, const struct nsx_dot *dot,
     return 1;
 }
 
-int
-nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
+static int
+send_part(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
 {
     struct nsx_dot dot;
+    U32 handles;
     enum nsx_bare_cr rule;
     int refuse;
     STRLEN length = nsx_body_length(aTHX_ body);
@@ -697,6 +771,7 @@ nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
         return 0;
     if (op->obj->owed && nsx_owed_reply(aTHX_ op) != NSX_DIGIT_MORE)
         return 0; /* DATA was refused, or who knows */
+    handles = op->obj->handles;
     rule = bare_cr_rule(aTHX_ op, &refuse);
     nsx_dot_init(&dot, begin_data(aTHX_ op), rule);
     if (length == 0 && !finish)
@@ -706,6 +781,10 @@ nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
         return -1;
     }
     debug_body(aTHX_ op, body);
+    if (op->obj->handles != handles) { /* another one now */
+        nsx_closed(aTHX_ op, 0, "datasend");
+        return -1;
+    }
     body_skip_empty(body);
     if (length > 0) {
         char last = body_last(body);
@@ -715,6 +794,20 @@ nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
     if (nsx_overridden(aTHX_ op, NSX_M__syswrite_with_timeout))
         return send_by_method(aTHX_ op, &dot, body) ? 1 : -1;
     return send_body(aTHX_ op, &dot, body, finish) ? 1 : -1;
+}
+
+int
+nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
+{
+    struct nsx_watch watch;
+    int sent;
+
+    if (nsx_interrupts(aTHX_ op))
+        return 0;
+    part_begin(aTHX_ &watch, op);
+    sent = send_part(aTHX_ op, body, finish);
+    nsx_watch_end(aTHX_ &watch);
+    return sent;
 }
 
 static void
@@ -748,8 +841,8 @@ send_raw(pTHX_ struct nsx_op *op, struct nsx_body *body)
     return 1;
 }
 
-int
-nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body)
+static int
+send_raw_part(pTHX_ struct nsx_op *op, struct nsx_body *body)
 {
     guard_body(aTHX_ op, body);
     if (nsx_is_closed(aTHX_ op))
@@ -768,7 +861,35 @@ nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body)
     return send_raw(aTHX_ op, body) ? 1 : -1;
 }
 
+int
+nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body)
+{
+    struct nsx_watch watch;
+    int sent;
+
+    if (nsx_interrupts(aTHX_ op))
+        return 0;
+    part_begin(aTHX_ &watch, op);
+    sent = send_raw_part(aTHX_ op, body);
+    nsx_watch_end(aTHX_ &watch);
+    return sent;
+}
+
 /* --- dataend ----------------------------------------------------------- */
+
+/* The end must not go twice: who gives a command while it waits for room would
+ * end the message too. */
+static int
+write_end(pTHX_ struct nsx_op *op, const char *end, size_t n)
+{
+    struct nsx_watch watch;
+    int ok;
+
+    part_begin(aTHX_ &watch, op);
+    ok = nsx_write_unit(aTHX_ op, end, n, 0);
+    nsx_watch_end(aTHX_ &watch);
+    return ok;
+}
 
 /* The body is over: the data phase ends with the terminator's arrival. */
 static int
@@ -787,7 +908,7 @@ nsx_dataend(pTHX_ struct nsx_op *op)
     size_t n;
     SV *last;
 
-    if (nsx_is_closed(aTHX_ op))
+    if (nsx_interrupts(aTHX_ op) || nsx_is_closed(aTHX_ op))
         return sv_2mortal(newSViv(0));
     last = nsx_fact(aTHX_ op->gv, NSX_K_LAST_CH);
     if (!last || !SvOK(last))
@@ -803,7 +924,7 @@ nsx_dataend(pTHX_ struct nsx_op *op)
     n = nsx_dot_end(&dot, end);
     if (nsx_debug_level(aTHX_ op))
         nsx_debug_print(aTHX_ op, 1, sv_2mortal(newSVpvs(".\n")));
-    if (!nsx_write_unit(aTHX_ op, end, n, 0))
+    if (!write_end(aTHX_ op, end, n))
         return sv_2mortal(newSViv(0));
     return boolSV(end_of_data(aTHX_ op));
 }

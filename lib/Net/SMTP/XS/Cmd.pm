@@ -34,12 +34,18 @@ my %class_debug;
 
 sub debug_text { $_[2] }
 
+# A server's text, without what a terminal would obey.
+sub _visible {
+    my ($text) = @_;
+    $text =~ s/([\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n))/sprintf '\x%02x', ord $1/ge;
+    return $text;
+}
+
 sub debug_print {
     my ($cmd, $out, $text) = @_;
 
     $text = $cmd->debug_text($out, $text);
-    $text =~ s/([\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n))/sprintf '\x%02x', ord $1/ge
-        if !$out && defined $text;
+    $text = _visible($text) if !$out && defined $text;
     print STDERR $cmd, ($out ? '>>> ' : '<<< '), $text;
 }
 
@@ -98,7 +104,7 @@ sub _croak { Carp::croak($_[0]) }
 
 sub _parse_error {
     my ($cmd, $line) = @_;
-    Carp::carp("$cmd: response(): parse error in '$line'");
+    Carp::carp("$cmd: response(): parse error in '" . _visible($line) . q{'});
 }
 
 # Perl's own warnings, at the script's line.
