@@ -22,6 +22,8 @@ void nsx_dot_init(struct nsx_dot *d, enum nsx_dot_at at,
 {
     d->at = at;
     d->bare_cr = bare_cr;
+    d->lines_only = 0;
+    d->doubled = 0;
 }
 
 static void put(struct job *j, char c)
@@ -47,8 +49,10 @@ static void copy(struct job *j, size_t n)
 /* At a line start: doubles a dot.  Whatever follows is text. */
 static void line_start(struct nsx_dot *d, struct job *j)
 {
-    if (*j->in == '.')
+    if (*j->in == '.' && !d->lines_only) {
         put(j, '.');
+        d->doubled++;
+    }
     d->at = NSX_DOT_TEXT;
 }
 
@@ -121,20 +125,26 @@ size_t nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n,
     return size - j.room;
 }
 
-size_t nsx_dot_end(struct nsx_dot *d, char *out)
+size_t nsx_dot_end_line(struct nsx_dot *d, char *out)
 {
-    static const char ending[] = "\r\n.\r\n";
-    const char *from = ending;
-    size_t len;
+    size_t len = 0;
 
-    if (d->at == NSX_DOT_BOL)
-        from += 2;
-    else if (d->at == NSX_DOT_CR && d->bare_cr == NSX_BARE_CR_CONVERT)
-        from += 1;
-    len = sizeof ending - 1 - (size_t)(from - ending);
-    memcpy(out, from, len);
+    if (d->at == NSX_DOT_TEXT
+        || (d->at == NSX_DOT_CR && d->bare_cr == NSX_BARE_CR_PASS))
+        out[len++] = '\r';
+    if (d->at != NSX_DOT_BOL)
+        out[len++] = '\n';
     d->at = NSX_DOT_BOL;
     return len;
+}
+
+size_t nsx_dot_end(struct nsx_dot *d, char *out)
+{
+    static const char dot[] = ".\r\n";
+    size_t len = nsx_dot_end_line(d, out);
+
+    memcpy(out + len, dot, sizeof dot - 1);
+    return len + sizeof dot - 1;
 }
 
 int nsx_dot_has_bare_cr(const struct nsx_dot *d, const char *in, size_t n,

@@ -10,6 +10,7 @@
 #define NSX_DOT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Least room nsx_dot_encode works with, and what nsx_dot_end may write. */
 #define NSX_DOT_MIN_ROOM 4u
@@ -30,8 +31,11 @@ enum nsx_dot_at {
 struct nsx_dot {
     enum nsx_dot_at at;
     enum nsx_bare_cr bare_cr;
+    int lines_only;   /* 1: line ends alone, no dot is doubled (BDAT) */
+    uint64_t doubled; /* dots put before dots so far */
 };
 
+/* lines_only is 0 then, and doubled 0. */
 void nsx_dot_init(struct nsx_dot *d, enum nsx_dot_at at,
                   enum nsx_bare_cr bare_cr);
 
@@ -46,6 +50,9 @@ size_t nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n,
 /* Writes the end of data: CRLF unless at a line start, then ".CRLF".
  * out holds at least 5 octets.  Returns the octets written. */
 size_t nsx_dot_end(struct nsx_dot *d, char *out);
+
+/* The same without the dot's line: only what the last line lacks. */
+size_t nsx_dot_end_line(struct nsx_dot *d, char *out);
 
 /* 1 when in[0..n), following state d, holds a CR that no LF follows; a CR in
  * last place counts only when final is set. */

@@ -39,7 +39,10 @@ static const struct entry table[NSX_E_COUNT_] = {
                           "data in the clear where TLS was to begin" },
     [NSX_E_SASL_MECHANISM] = { NSX_CLASS_CALLER, "unusable SASL mechanism" },
     [NSX_E_SASL_INPUT] = { NSX_CLASS_SERVER, "invalid SASL challenge" },
-    [NSX_E_SASL_STEPS] = { NSX_CLASS_SERVER, "too many SASL challenges" }
+    [NSX_E_SASL_STEPS] = { NSX_CLASS_SERVER, "too many SASL challenges" },
+    [NSX_E_SOURCE] = { NSX_CLASS_CALLER, "the message cannot be read" },
+    [NSX_E_BARE_CR] = { NSX_CLASS_CALLER,
+                        "bare CR in message data (BareCR => 'refuse')" }
 };
 
 static const struct entry unknown = { NSX_CLASS_NONE, "unknown error" };

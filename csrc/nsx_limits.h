@@ -68,4 +68,9 @@
  * such brackets after that many are ordinary characters.  Bounds the time. */
 #define NSX_MAX_ADDR_TRIES 16u
 
+/* Reply text kept of one recipient's outcome, and of all of a message's;
+ * what is longer is cut off. */
+#define NSX_MAX_OUTCOME_TEXT 4096u
+#define NSX_MAX_OUTCOME_TEXTS (16u * 1024u * 1024u)
+
 #endif
