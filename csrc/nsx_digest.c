@@ -5,11 +5,14 @@
 #include "nsx_digest.h"
 
 #include <limits.h>
+#include <string.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+
+#include "nsx_buf.h"
 
 struct hash_row {
     const char *name;
@@ -102,22 +105,158 @@ nsx_status nsx_hmac(enum nsx_hash hash, struct nsx_octets key,
     return outcome(ok, hashes[hash].name, "nsx_hmac", e);
 }
 
-nsx_status nsx_pbkdf2(enum nsx_hash hash, struct nsx_octets password,
-                      struct nsx_octets salt, unsigned long iterations,
-                      unsigned char *out, struct nsx_error *e)
+/* ---- PBKDF2 ---- */
+
+#define MAX_BLOCK 128 /* of a hash's input: SHA-512 */
+
+struct nsx_pbkdf2 {
+    EVP_MD_CTX *inner, *outer; /* HMAC after the key's block */
+    EVP_MD_CTX *work;
+    size_t size;
+    unsigned long left;          /* iterations to be done */
+    unsigned char u[NSX_MAX_DIGEST];   /* the last U */
+    unsigned char sum[NSX_MAX_DIGEST]; /* of all U so far */
+};
+
+/* A context that has taken the key's block, changed by pad. */
+static int keyed(EVP_MD_CTX *ctx, const EVP_MD *md,
+                 const unsigned char *block, size_t size, unsigned pad)
 {
+    unsigned char mixed[MAX_BLOCK];
+    size_t i;
     int ok;
 
-    if (password.len > INT_MAX || salt.len > INT_MAX ||
-        iterations < 1 || iterations > INT_MAX)
-        return nsx_error_set(e, NSX_E_ARGUMENT, "nsx_pbkdf2",
-                             "a PBKDF2 parameter is out of range");
-    ERR_set_mark();
-    ok = PKCS5_PBKDF2_HMAC(given(password), (int)password.len, given(salt),
-                           (int)salt.len, (int)iterations,
-                           hashes[hash].md(), (int)hashes[hash].size, out);
-    return outcome(ok, hashes[hash].name, "nsx_pbkdf2", e);
+    for (i = 0; i < size; i++)
+        mixed[i] = (unsigned char)(block[i] ^ pad);
+    ok = EVP_DigestInit_ex(ctx, md, NULL) &&
+         EVP_DigestUpdate(ctx, mixed, size);
+    OPENSSL_cleanse(mixed, sizeof(mixed));
+    return ok;
 }
+
+/* RFC 2104: a key longer than a block is hashed first. */
+static int take_key(struct nsx_pbkdf2 *p, const EVP_MD *md,
+                    struct nsx_octets key)
+{
+    unsigned char block[MAX_BLOCK] = {0};
+    size_t size = (size_t)EVP_MD_block_size(md);
+    int ok = size <= sizeof(block);
+
+    if (ok && key.len > size)
+        ok = digest_parts(p->work, md, &key, 1, block);
+    else if (ok && key.len)
+        memcpy(block, key.data, key.len);
+    ok = ok && keyed(p->inner, md, block, size, 0x36) &&
+         keyed(p->outer, md, block, size, 0x5c);
+    OPENSSL_cleanse(block, sizeof(block));
+    return ok;
+}
+
+/* HMAC of what follows the key in work, into u. */
+static int finish_mac(struct nsx_pbkdf2 *p)
+{
+    return EVP_DigestFinal_ex(p->work, p->u, NULL) &&
+           EVP_MD_CTX_copy_ex(p->work, p->outer) &&
+           EVP_DigestUpdate(p->work, p->u, p->size) &&
+           EVP_DigestFinal_ex(p->work, p->u, NULL);
+}
+
+static int first_round(struct nsx_pbkdf2 *p, struct nsx_octets salt)
+{
+    static const unsigned char one[] = {0, 0, 0, 1}; /* the only block */
+    int ok = EVP_MD_CTX_copy_ex(p->work, p->inner) &&
+             EVP_DigestUpdate(p->work, given(salt), salt.len) &&
+             EVP_DigestUpdate(p->work, one, sizeof(one)) && finish_mac(p);
+
+    memcpy(p->sum, p->u, p->size);
+    p->left--;
+    return ok;
+}
+
+static int next_round(struct nsx_pbkdf2 *p)
+{
+    size_t i;
+
+    if (!EVP_MD_CTX_copy_ex(p->work, p->inner) ||
+        !EVP_DigestUpdate(p->work, p->u, p->size) || !finish_mac(p))
+        return 0;
+    for (i = 0; i < p->size; i++)
+        p->sum[i] ^= p->u[i];
+    p->left--;
+    return 1;
+}
+
+static struct nsx_pbkdf2 *new_contexts(void)
+{
+    struct nsx_pbkdf2 *p = nsx_alloc(sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->inner = EVP_MD_CTX_new();
+    p->outer = EVP_MD_CTX_new();
+    p->work = EVP_MD_CTX_new();
+    if (p->inner && p->outer && p->work)
+        return p;
+    nsx_pbkdf2_free(p);
+    return NULL;
+}
+
+struct nsx_pbkdf2 *nsx_pbkdf2_new(enum nsx_hash hash,
+                                  struct nsx_octets password,
+                                  struct nsx_octets salt,
+                                  unsigned long iterations,
+                                  struct nsx_error *e)
+{
+    struct nsx_pbkdf2 *p;
+    int ok;
+
+    if (iterations < 1) {
+        nsx_error_set(e, NSX_E_ARGUMENT, "nsx_pbkdf2_new", "no iterations");
+        return NULL;
+    }
+    p = new_contexts();
+    if (!p) {
+        nsx_error_set(e, NSX_E_NOMEM, "nsx_pbkdf2_new", NULL);
+        return NULL;
+    }
+    p->size = hashes[hash].size;
+    p->left = iterations;
+    ERR_set_mark();
+    ok = take_key(p, hashes[hash].md(), password) && first_round(p, salt);
+    if (outcome(ok, hashes[hash].name, "nsx_pbkdf2_new", e) == NSX_OK)
+        return p;
+    nsx_pbkdf2_free(p);
+    return NULL;
+}
+
+nsx_status nsx_pbkdf2_work(struct nsx_pbkdf2 *p, unsigned long at_most,
+                           unsigned char *out, struct nsx_error *e)
+{
+    int ok = 1;
+
+    ERR_set_mark();
+    for (; ok && at_most && p->left; at_most--)
+        ok = next_round(p);
+    if (outcome(ok, "the hash", "nsx_pbkdf2_work", e) != NSX_OK)
+        return NSX_ERROR;
+    if (p->left)
+        return NSX_AGAIN;
+    memcpy(out, p->sum, p->size);
+    return NSX_OK;
+}
+
+void nsx_pbkdf2_free(struct nsx_pbkdf2 *p)
+{
+    if (!p)
+        return;
+    EVP_MD_CTX_free(p->inner); /* overwrites its state */
+    EVP_MD_CTX_free(p->outer);
+    EVP_MD_CTX_free(p->work);
+    nsx_wipe(p, sizeof(*p));
+    nsx_free(p);
+}
+
+/* ---- the rest ---- */
 
 nsx_status nsx_random(void *out, size_t n, struct nsx_error *e)
 {

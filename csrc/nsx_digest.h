@@ -40,11 +40,25 @@ nsx_status nsx_hmac(enum nsx_hash hash, struct nsx_octets key,
                     struct nsx_octets data, unsigned char *out,
                     struct nsx_error *e);
 
-/* RFC 8018 5.2 with HMAC, one block of output (SCRAM's Hi).  iterations is 1
- * or more.  Costs two hash blocks an iteration and does not return before. */
-nsx_status nsx_pbkdf2(enum nsx_hash hash, struct nsx_octets password,
-                      struct nsx_octets salt, unsigned long iterations,
-                      unsigned char *out, struct nsx_error *e);
+/* RFC 8018 5.2 with HMAC, one block of output (SCRAM's Hi), in slices. */
+struct nsx_pbkdf2; /* opaque; holds secrets */
+
+/* NULL with *e set, as above.  iterations is 1 or more.  password and salt
+ * are not needed afterwards. */
+struct nsx_pbkdf2 *nsx_pbkdf2_new(enum nsx_hash hash,
+                                  struct nsx_octets password,
+                                  struct nsx_octets salt,
+                                  unsigned long iterations,
+                                  struct nsx_error *e);
+
+/* Does up to at_most (1 or more) iterations, of two hash blocks each.
+ * NSX_AGAIN: more are to be done.  NSX_OK: out has nsx_hash_size octets; not
+ * to be called again. */
+nsx_status nsx_pbkdf2_work(struct nsx_pbkdf2 *p, unsigned long at_most,
+                           unsigned char *out, struct nsx_error *e);
+
+/* Overwrites, then frees; NULL is allowed. */
+void nsx_pbkdf2_free(struct nsx_pbkdf2 *p);
 
 /* Fills out with n octets nobody can guess, or NSX_ERROR:
  * NSX_E_SASL_MECHANISM when libcrypto has no source of them. */

@@ -48,6 +48,11 @@
 /* Server challenges ("334" steps) one authentication may take. */
 #define NSX_MAX_SASL_STEPS 16u
 
+/* One line of the AUTH exchange, CRLF included (RFC 4954 4), and the name of
+ * a mechanism that the caller brings along. */
+#define NSX_MAX_AUTH_LINE 12288u
+#define NSX_MAX_SASL_NAME 255u
+
 /* One challenge, decoded, and one response, not yet encoded. */
 #define NSX_MAX_SASL_CHALLENGE (48u * 1024u)
 #define NSX_MAX_SASL_RESPONSE (256u * 1024u)
@@ -56,8 +61,13 @@
 #define NSX_MAX_DIGEST 64u
 #define NSX_SASL_NONCE_OCTETS 18u
 
-/* SCRAM's iteration count is the server's to choose; the client pays. */
+/* SCRAM's iteration count is the server's to choose; the client pays.  Fewer
+ * than the least (RFC 5802 5.1, RFC 7677 4) make the password easier to guess
+ * for whoever gets the proof.  A slice is done before anything else is looked
+ * at: some milliseconds. */
+#define NSX_MIN_SCRAM_ITERATIONS 4096ul
 #define NSX_MAX_SCRAM_ITERATIONS 10000000ul
+#define NSX_SCRAM_SLICE 2048ul
 
 /* Words that are kept of AUTH when its lists are merged; more, or longer ones
  * (RFC 4422 3.1: 20 at most), no server has.  Bounds the time. */

@@ -229,7 +229,8 @@ const struct nsx_sasl_mech *nsx_sasl_mechanism(const struct nsx_sasl *s)
 static nsx_status settle(struct nsx_sasl *s, nsx_status st,
                          struct nsx_buf *out)
 {
-    if (st != NSX_OK) {
+    s->working = st == NSX_AGAIN;
+    if (st == NSX_ERROR) {
         s->phase = NSX_SASL_FAILED;
         nsx_buf_wipe(out);
     }
@@ -260,10 +261,8 @@ nsx_status nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out,
 static nsx_status check_step(struct nsx_sasl *s, size_t n,
                              struct nsx_error *e)
 {
-    if (s->phase != NSX_SASL_GOING)
+    if (s->phase != NSX_SASL_GOING || s->working)
         return nsx_sasl_bad(s, "nsx_sasl_step", "unexpected challenge", e);
-    if (s->steps >= NSX_MAX_SASL_STEPS)
-        return nsx_error_set(e, NSX_E_SASL_STEPS, "nsx_sasl_step", NULL);
     if (n > NSX_MAX_SASL_CHALLENGE)
         return nsx_sasl_bad(s, "nsx_sasl_step", "challenge is too long", e);
     return NSX_OK;
@@ -276,11 +275,27 @@ nsx_status nsx_sasl_step(struct nsx_sasl *s, const void *challenge, size_t n,
 
     nsx_buf_wipe(out);
     s->detail[0] = '\0';
+    memset(&s->progress, 0, sizeof(s->progress));
     if (st == NSX_OK) {
         s->steps++;
         st = s->mech->ops->step(s, nsx_octets(n ? challenge : "", n), out, e);
     }
     return settle(s, st, out);
+}
+
+nsx_status nsx_sasl_work(struct nsx_sasl *s, struct nsx_buf *out,
+                         struct nsx_error *e)
+{
+    nsx_buf_wipe(out);
+    if (!s->working)
+        return nsx_error_set(e, NSX_E_ARGUMENT, "nsx_sasl_work",
+                             "%s: nothing to be done", s->mech->name);
+    return settle(s, s->mech->ops->work(s, out, e), out);
+}
+
+struct nsx_sasl_progress nsx_sasl_progress(const struct nsx_sasl *s)
+{
+    return s->progress;
 }
 
 nsx_status nsx_sasl_finished(struct nsx_sasl *s, struct nsx_error *e)

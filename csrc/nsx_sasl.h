@@ -3,16 +3,17 @@
  * among them, and one exchange.
  *
  * Nothing here knows the protocol that carries the exchange.  Challenges and
- * responses are raw octets: base64, "=" for an empty initial response and "*"
- * for a cancelled exchange are the caller's.  An exchange goes
+ * responses are raw octets; how SMTP carries them is in nsx_auth_talk.h, which
+ * also bounds how many there may be.  An exchange goes
  *
  *     nsx_sasl_new
  *     nsx_sasl_start                  initial response, or none
  *     nsx_sasl_step ...               one call for each challenge
+ *     nsx_sasl_work ...               while that leaves work to be done
  *     nsx_sasl_finished               when the server reported success
  *     nsx_sasl_free
  *
- * and no call waits for anything.  Strings are octets, taken as UTF-8.
+ * and no call waits for anything or works for long.  Strings are octets, taken as UTF-8.
  * SASLprep (RFC 4013) is applied as far as refusing what it prohibits among
  * control characters (U+0000-U+001F, U+007F-U+009F) where a mechanism asks for
  * it (SCRAM); no character is mapped or normalised, so a password outside
@@ -71,17 +72,17 @@ struct nsx_sasl_choice {
     int binding;               /* 1: channel binding data can be had */
     int cleartext;             /* 1: a secret may be sent without tls */
     unsigned refused;          /* bits of mechanisms the server refused */
+    unsigned unfit;            /* bits of those that could not begin */
 };
 
 /* The strongest mechanism that the server offers, the caller allows, the
- * credentials fit and the server has not refused yet; NULL when none is left.
- * The caller's list never widens the server's nor the other way round.
+ * credentials fit and that is neither refused nor unfit; NULL when none is
+ * left.  The caller's list never widens the server's nor the other way round.
  * Names are compared as whole words, without case.  Without a caller's list,
- * a certificate is used only when there is neither password nor token, and
- * ANONYMOUS only when there are no credentials at all; named mechanisms of
- * that kind are taken as named.  After a failed password, calling again with
- * the mechanism's bit in refused and cleartext = 0 never sends the password
- * in the clear. */
+ * a certificate is used only when there is neither password nor token,
+ * ANONYMOUS only when there are no credentials at all, and after a mechanism
+ * with channel binding was refused none without: whoever sits in between
+ * refuses what would find him out.  Mechanisms named are taken as named. */
 const struct nsx_sasl_mech *nsx_sasl_pick(const struct nsx_sasl_choice *c);
 
 /* 1 when the list offers a SCRAM mechanism with channel binding; what
@@ -104,6 +105,8 @@ struct nsx_sasl_config {
                                        not given: no binding data */
     struct nsx_octets binding_data;
     int server_binds;           /* see nsx_sasl_offers_binding */
+    unsigned long min_iterations; /* SCRAM: fewer are refused; 0:
+                                     NSX_MIN_SCRAM_ITERATIONS */
     struct nsx_octets nonce;    /* tests only; not given: random */
 };
 
@@ -130,14 +133,27 @@ const struct nsx_sasl_mech *nsx_sasl_mechanism(const struct nsx_sasl *s);
 nsx_status nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out,
                           int *present, struct nsx_error *e);
 
-/* Answers one challenge; out as above, perhaps empty.  NSX_ERROR: the
- * exchange is to be cancelled and cannot go on: NSX_E_SASL_INPUT (malformed,
- * forged or unexpected challenge), NSX_E_SASL_STEPS, NSX_E_NOMEM, or
- * NSX_E_SASL_MECHANISM (hash not available).  A challenge in which the server
+/* Answers one challenge; out as above, perhaps empty.  NSX_AGAIN: nothing is
+ * in out yet, nsx_sasl_work is to be called until it answers otherwise.
+ * NSX_ERROR: the exchange is to be cancelled and cannot go on:
+ * NSX_E_SASL_INPUT (malformed, forged or unexpected challenge), NSX_E_NOMEM,
+ * or NSX_E_SASL_MECHANISM (hash not available).  A challenge in which the server
  * reports failure is answered as the mechanism says, so that the server's
  * own final reply can be read: see nsx_sasl_detail. */
 nsx_status nsx_sasl_step(struct nsx_sasl *s, const void *challenge, size_t n,
                          struct nsx_buf *out, struct nsx_error *e);
+
+/* Does a slice of what nsx_sasl_step left to be done, some milliseconds of
+ * it; answers as nsx_sasl_step. */
+nsx_status nsx_sasl_work(struct nsx_sasl *s, struct nsx_buf *out,
+                         struct nsx_error *e);
+
+/* How much of the work of the last step is done, in the mechanism's own unit;
+ * 0 of 0 where there was none. */
+struct nsx_sasl_progress {
+    unsigned long done, total;
+};
+struct nsx_sasl_progress nsx_sasl_progress(const struct nsx_sasl *s);
 
 /* To be asked when the server reports success.  NSX_ERROR, NSX_E_SASL_INPUT:
  * the success is not to be believed, because a mechanism that proves the

@@ -25,4 +25,4 @@ static nsx_status cram_step(struct nsx_sasl *s, struct nsx_octets challenge,
 }
 
 const struct nsx_sasl_ops nsx_sasl_cram_ops = {NSX_SASL_WANTS_USER, 0, NULL,
-                                               cram_step, NULL};
+                                               cram_step, NULL, NULL};

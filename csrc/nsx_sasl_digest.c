@@ -473,4 +473,4 @@ static nsx_status digest_step(struct nsx_sasl *s, struct nsx_octets challenge,
 
 const struct nsx_sasl_ops nsx_sasl_digest_ops = {
     NSX_SASL_NO_CONTROLS | NSX_SASL_WANTS_USER | NSX_SASL_WANTS_HOST,
-    sizeof(struct digest), NULL, digest_step, NULL};
+    sizeof(struct digest), NULL, digest_step, NULL, NULL};

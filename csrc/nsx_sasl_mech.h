@@ -24,6 +24,8 @@ struct nsx_sasl {
     void *state; /* owned; ops->state_size octets, zeroed at first */
     enum nsx_sasl_phase phase;
     unsigned steps; /* challenges so far, the present one included */
+    int working;    /* the last step is not done yet */
+    struct nsx_sasl_progress progress;
     int proved;     /* the server's proof was verified */
     char detail[NSX_ERROR_TEXT];
 };
@@ -47,6 +49,9 @@ struct nsx_sasl_ops {
     /* NULL: there is no challenge */
     nsx_status (*step)(struct nsx_sasl *s, struct nsx_octets challenge,
                        struct nsx_buf *out, struct nsx_error *e);
+    /* A slice of what step answered NSX_AGAIN to; NULL: it never does */
+    nsx_status (*work)(struct nsx_sasl *s, struct nsx_buf *out,
+                       struct nsx_error *e);
     /* Frees what the state points to, not the state; NULL: nothing */
     void (*clear)(void *state);
 };

@@ -37,7 +37,7 @@ static nsx_status xoauth2_step(struct nsx_sasl *s,
 
 const struct nsx_sasl_ops nsx_sasl_xoauth2_ops = {
     NSX_SASL_NO_CONTROLS | NSX_SASL_WANTS_USER, 0, xoauth2_start,
-    xoauth2_step, NULL};
+    xoauth2_step, NULL, NULL};
 
 /* "n,a=user," and the pairs that say which server is meant. */
 static nsx_status bearer_head(const struct nsx_sasl *s, struct nsx_buf *head,
@@ -95,4 +95,4 @@ static nsx_status bearer_step(struct nsx_sasl *s, struct nsx_octets challenge,
 }
 
 const struct nsx_sasl_ops nsx_sasl_oauthbearer_ops = {
-    NSX_SASL_NO_CONTROLS, 0, bearer_start, bearer_step, NULL};
+    NSX_SASL_NO_CONTROLS, 0, bearer_start, bearer_step, NULL, NULL};

@@ -18,7 +18,7 @@ static nsx_status plain_start(struct nsx_sasl *s, struct nsx_buf *out,
 }
 
 const struct nsx_sasl_ops nsx_sasl_plain_ops = {
-    NSX_SASL_WANTS_USER, 0, plain_start, NULL, NULL};
+    NSX_SASL_WANTS_USER, 0, plain_start, NULL, NULL, NULL};
 
 /* The prompts are free text: the first asks for the name, whatever it says. */
 static nsx_status login_step(struct nsx_sasl *s, struct nsx_octets challenge,
@@ -32,7 +32,7 @@ static nsx_status login_step(struct nsx_sasl *s, struct nsx_octets challenge,
 }
 
 const struct nsx_sasl_ops nsx_sasl_login_ops = {NSX_SASL_WANTS_USER, 0, NULL,
-                                                login_step, NULL};
+                                                login_step, NULL, NULL};
 
 static nsx_status external_start(struct nsx_sasl *s, struct nsx_buf *out,
                                  struct nsx_error *e)
@@ -42,7 +42,7 @@ static nsx_status external_start(struct nsx_sasl *s, struct nsx_buf *out,
 }
 
 const struct nsx_sasl_ops nsx_sasl_external_ops = {0, 0, external_start, NULL,
-                                                   NULL};
+                                                   NULL, NULL};
 
 static nsx_status anonymous_start(struct nsx_sasl *s, struct nsx_buf *out,
                                   struct nsx_error *e)
@@ -52,4 +52,4 @@ static nsx_status anonymous_start(struct nsx_sasl *s, struct nsx_buf *out,
 }
 
 const struct nsx_sasl_ops nsx_sasl_anonymous_ops = {
-    NSX_SASL_NO_CONTROLS, 0, anonymous_start, NULL, NULL};
+    NSX_SASL_NO_CONTROLS, 0, anonymous_start, NULL, NULL, NULL};

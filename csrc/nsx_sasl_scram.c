@@ -21,6 +21,9 @@ struct scram {
     struct nsx_buf gs2;  /* "p=tls-exporter,," */
     struct nsx_buf bare; /* client-first-message-bare; ends in the nonce */
     size_t nonce_len;
+    struct nsx_buf final; /* client-final-message-without-proof */
+    struct nsx_buf auth;  /* AuthMessage */
+    struct nsx_pbkdf2 *hi; /* the password being salted */
     unsigned char expected[NSX_MAX_DIGEST]; /* the server's signature */
     int proof_sent;
 };
@@ -31,6 +34,9 @@ static void scram_clear(void *state)
 
     nsx_buf_wipe(&sc->gs2);
     nsx_buf_wipe(&sc->bare);
+    nsx_buf_wipe(&sc->final);
+    nsx_buf_wipe(&sc->auth);
+    nsx_pbkdf2_free(sc->hi);
 }
 
 /* ---- client-first ---- */
@@ -86,6 +92,8 @@ static nsx_status scram_start(struct nsx_sasl *s, struct nsx_buf *out,
 
     nsx_buf_init(&sc->gs2, NSX_MAX_SASL_RESPONSE * 4);
     nsx_buf_init(&sc->bare, NSX_MAX_SASL_RESPONSE * 4);
+    nsx_buf_init(&sc->final, NSX_MAX_SASL_RESPONSE * 16);
+    nsx_buf_init(&sc->auth, NSX_MAX_SASL_RESPONSE * 32);
     if (append_gs2(s, &sc->gs2, e) != NSX_OK ||
         append_bare(s, sc, e) != NSX_OK)
         return NSX_ERROR;
@@ -204,36 +212,36 @@ struct keys {
     unsigned char server[NSX_MAX_DIGEST];
 };
 
-/* Hi(password, salt, i) */
-static nsx_status salt_password(const struct nsx_sasl *s,
-                                const struct offer *o, struct keys *k,
+/* Begins Hi(password, salt, i). */
+static nsx_status begin_salting(const struct nsx_sasl *s,
+                                const struct offer *o, struct scram *sc,
                                 struct nsx_error *e)
 {
     size_t room = nsx_base64_decoded_size(o->salt.len), len = 0;
     unsigned char *salt = nsx_alloc(room ? room : 1);
-    nsx_status st;
+    nsx_status st = NSX_OK;
 
     if (!salt)
-        return nsx_error_set(e, NSX_E_NOMEM, "salt_password", NULL);
+        return nsx_error_set(e, NSX_E_NOMEM, "begin_salting", NULL);
     if (!nsx_base64_decode(o->salt.data, o->salt.len, salt, &len) || !len)
-        st = nsx_sasl_bad(s, "salt_password", "malformed salt", e);
+        st = nsx_sasl_bad(s, "begin_salting", "malformed salt", e);
     else
-        st = nsx_pbkdf2(s->mech->hash, s->config.password,
-                        nsx_octets(salt, len), o->count, k->salted, e);
+        sc->hi = nsx_pbkdf2_new(s->mech->hash, s->config.password,
+                                nsx_octets(salt, len), o->count, e);
     nsx_free(salt);
-    return st;
+    return st == NSX_OK && sc->hi ? NSX_OK : NSX_ERROR;
 }
 
 /* From the salted password and the messages to the proof, left in k->client,
  * and to the signature the server has to show (RFC 5802 3). */
 static nsx_status compute(const struct nsx_sasl *s, struct scram *sc,
-                          struct nsx_octets auth, struct keys *k,
-                          struct nsx_error *e)
+                          struct keys *k, struct nsx_error *e)
 {
     static const struct nsx_octets client_key = NSX_OCTETS("Client Key");
     static const struct nsx_octets server_key = NSX_OCTETS("Server Key");
     enum nsx_hash hash = s->mech->hash;
     size_t i, size = nsx_hash_size(hash);
+    struct nsx_octets auth = nsx_octets_of(&sc->auth);
     struct nsx_octets salted = nsx_octets(k->salted, size);
     struct nsx_octets client = nsx_octets(k->client, size);
 
@@ -303,33 +311,47 @@ static nsx_status put_final(const struct nsx_buf *final,
     return nsx_sasl_put(out, parts, sizeof(parts) / sizeof(parts[0]), e);
 }
 
-static nsx_status prove(struct nsx_sasl *s, struct nsx_octets first,
-                        const struct offer *o, struct nsx_buf *out,
+/* All of client-final but the proof, which takes its time. */
+static nsx_status begin_proof(struct nsx_sasl *s, struct nsx_octets first,
+                              const struct offer *o, struct nsx_error *e)
+{
+    struct scram *sc = s->state;
+    nsx_status st = append_unproved(s, sc, o->nonce, &sc->final, e);
+
+    if (st == NSX_OK)
+        st = append_auth(&sc->auth, sc, first, &sc->final, e);
+    if (st == NSX_OK)
+        st = begin_salting(s, o, sc, e);
+    nsx_sasl_forget(s);
+    s->progress.total = o->count;
+    return st == NSX_OK ? NSX_AGAIN : st;
+}
+
+static nsx_status prove(struct nsx_sasl *s, struct nsx_buf *out,
                         struct nsx_error *e)
 {
     struct scram *sc = s->state;
-    struct nsx_buf final, auth;
     struct keys k;
-    nsx_status st;
+    nsx_status st = nsx_pbkdf2_work(sc->hi, NSX_SCRAM_SLICE, k.salted, e);
 
-    nsx_buf_init(&final, NSX_MAX_SASL_RESPONSE * 16);
-    nsx_buf_init(&auth, NSX_MAX_SASL_RESPONSE * 32);
-    st = append_unproved(s, sc, o->nonce, &final, e);
     if (st == NSX_OK)
-        st = append_auth(&auth, sc, first, &final, e);
+        st = compute(s, sc, &k, e);
     if (st == NSX_OK)
-        st = salt_password(s, o, &k, e);
-    nsx_sasl_forget(s);
-    if (st == NSX_OK)
-        st = compute(s, sc, nsx_octets_of(&auth), &k, e);
-    if (st == NSX_OK)
-        st = put_final(&final, k.client, nsx_hash_size(s->mech->hash), out,
-                       e);
+        st = put_final(&sc->final, k.client, nsx_hash_size(s->mech->hash),
+                       out, e);
     nsx_wipe(&k, sizeof(k));
-    nsx_buf_wipe(&auth);
-    nsx_buf_wipe(&final);
     sc->proof_sent = st == NSX_OK;
     return st;
+}
+
+static nsx_status scram_work(struct nsx_sasl *s, struct nsx_buf *out,
+                             struct nsx_error *e)
+{
+    struct nsx_sasl_progress *p = &s->progress;
+    unsigned long left = p->total - p->done;
+
+    p->done += left < NSX_SCRAM_SLICE ? left : NSX_SCRAM_SLICE;
+    return prove(s, out, e);
 }
 
 /* ---- server-final ---- */
@@ -357,6 +379,20 @@ static nsx_status verify(struct nsx_sasl *s, struct nsx_octets msg,
     return NSX_OK;
 }
 
+static nsx_status check_count(const struct nsx_sasl *s, unsigned long count,
+                              struct nsx_error *e)
+{
+    unsigned long least = s->config.min_iterations
+                              ? s->config.min_iterations
+                              : NSX_MIN_SCRAM_ITERATIONS;
+
+    if (count >= least)
+        return NSX_OK;
+    return nsx_error_set(e, NSX_E_SASL_INPUT, "check_count",
+                         "%s: iteration count %lu is below %lu",
+                         s->mech->name, count, least);
+}
+
 static nsx_status scram_step(struct nsx_sasl *s, struct nsx_octets challenge,
                              struct nsx_buf *out, struct nsx_error *e)
 {
@@ -365,6 +401,7 @@ static nsx_status scram_step(struct nsx_sasl *s, struct nsx_octets challenge,
     struct offer offer;
     const char *fault;
 
+    (void)out; /* the proof comes from scram_work */
     if (memchr(challenge.data, 0, challenge.len))
         return nsx_sasl_bad(s, "scram_step", "NUL in the challenge", e);
     if (take_named(&msg, 'e', &reason)) {
@@ -376,9 +413,11 @@ static nsx_status scram_step(struct nsx_sasl *s, struct nsx_octets challenge,
     fault = read_offer(sc, challenge, &offer);
     if (fault)
         return nsx_sasl_bad(s, "scram_step", fault, e);
-    return prove(s, challenge, &offer, out, e);
+    if (check_count(s, offer.count, e) != NSX_OK)
+        return NSX_ERROR;
+    return begin_proof(s, challenge, &offer, e);
 }
 
 const struct nsx_sasl_ops nsx_sasl_scram_ops = {
     NSX_SASL_NO_CONTROLS | NSX_SASL_WANTS_USER, sizeof(struct scram),
-    scram_start, scram_step, scram_clear};
+    scram_start, scram_step, scram_work, scram_clear};

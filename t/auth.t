@@ -342,6 +342,19 @@ subtest 'a response too long for the AUTH line waits for the challenge' => sub {
     }
 };
 
+subtest 'a low iteration count of SCRAM' => sub {
+    session({ mechanisms => ['SCRAM-SHA-1'], iterations => 4095 }, sub {
+        my ($smtp) = @_;
+        is_deeply [$smtp->auth($user, $password)], [''], 'is refused';
+        is $smtp->message, 'SCRAM-SHA-1: iteration count 4095 is below 4096', 'with its number';
+        ok $smtp->auth($user, $password, min_iterations => 4095), 'unless it is allowed';
+        for my $bad (0, -1, 'many', '') {
+            ok !eval { $smtp->auth($user, $password, min_iterations => $bad); 1 }, "'$bad'";
+            like $@, qr/\Aauth: min_iterations is not a positive number at /, 'is no count';
+        }
+    });
+};
+
 subtest 'methods of a subclass are used' => sub {
     {
         package My::SMTP;

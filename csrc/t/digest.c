@@ -71,6 +71,23 @@ static void check_vectors(void)
     }
 }
 
+/* PBKDF2 with SHA-1 in slices; how many it took, 0 when it failed. */
+static unsigned salt(struct nsx_octets password, unsigned long count,
+                     unsigned long slice, unsigned char *out)
+{
+    struct nsx_error e;
+    struct nsx_pbkdf2 *p;
+    nsx_status st = NSX_AGAIN;
+    unsigned calls = 0;
+
+    nsx_error_reset(&e);
+    p = nsx_pbkdf2_new(NSX_HASH_SHA1, password, str("salt"), count, &e);
+    for (; p && st == NSX_AGAIN; calls++)
+        st = nsx_pbkdf2_work(p, slice, out, &e);
+    nsx_pbkdf2_free(p);
+    return st == NSX_OK ? calls : 0;
+}
+
 static void check_pbkdf2(void)
 {
     static const struct {
@@ -86,15 +103,37 @@ static void check_pbkdf2(void)
     size_t i;
 
     nsx_error_reset(&e);
-    for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
-        ok(nsx_pbkdf2(NSX_HASH_SHA1, str("password"), str("salt"), v[i].count,
-                      out, &e) == NSX_OK &&
-               strcmp(hex_of(out, 20), v[i].want) == 0,
+    for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+        unsigned calls = salt(str("password"), v[i].count, v[i].count, out);
+
+        ok(calls == 1 && strcmp(hex_of(out, 20), v[i].want) == 0,
            "PBKDF2 with %lu iterations", v[i].count);
-    ok(nsx_pbkdf2(NSX_HASH_SHA1, str("password"), str("salt"), 0, out, &e) ==
-               NSX_ERROR &&
+    }
+    is_num(salt(str("password"), 4096, 1000, out), 5, "in five slices");
+    is_str(hex_of(out, 20), v[2].want, "with the same result");
+    ok(!nsx_pbkdf2_new(NSX_HASH_SHA1, str("password"), str("salt"), 0, &e) &&
            e.code == NSX_E_ARGUMENT,
        "0 iterations are refused");
+}
+
+/* Around the length of a block, against libcrypto's own. */
+static void check_long_passwords(void)
+{
+    unsigned char out[NSX_MAX_DIGEST], want[NSX_MAX_DIGEST];
+    char text[130];
+    size_t n;
+    int same = 1;
+
+    memset(text, 'p', sizeof(text));
+    for (n = 0; n <= sizeof(text); n++) {
+        struct nsx_octets password = {text, n};
+
+        salt(password, 3, 1, out);
+        same &= PKCS5_PBKDF2_HMAC(text, (int)n, (const unsigned char *)"salt",
+                                  4, 3, EVP_sha1(), 20, want) == 1 &&
+                memcmp(out, want, 20) == 0;
+    }
+    ok(same, "PBKDF2 of passwords shorter and longer than a block");
 }
 
 static void check_rest(void)
@@ -134,8 +173,7 @@ static void check_unavailable(void)
            e.code == NSX_E_SASL_MECHANISM,
        "HMAC: %s", e.text);
     nsx_error_reset(&e);
-    ok(nsx_pbkdf2(NSX_HASH_SHA1, str("p"), str("s"), 1, out, &e) ==
-               NSX_ERROR &&
+    ok(!nsx_pbkdf2_new(NSX_HASH_SHA1, str("p"), str("s"), 1, &e) &&
            e.code == NSX_E_SASL_MECHANISM,
        "PBKDF2: %s", e.text);
     ok(ERR_peek_error() == 0, "OpenSSL's error queue is still empty");
@@ -146,6 +184,7 @@ int main(void)
 {
     check_vectors();
     check_pbkdf2();
+    check_long_passwords();
     check_rest();
     check_unavailable();
     return done_testing();

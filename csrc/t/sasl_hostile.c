@@ -209,6 +209,50 @@ static void check_late_refusal(void)
     talk_end(&t);
 }
 
+/* ---- the iteration count ---- */
+
+static nsx_status offer_count(struct talk *t, unsigned long least,
+                              const char *challenge)
+{
+    struct nsx_sasl_config config = full_config();
+
+    config.min_iterations = least;
+    if (!talk_begin(t, "SCRAM-SHA-256", &config))
+        return NSX_ERROR;
+    nsx_error_reset(&t->error);
+    return nsx_sasl_step(t->sasl, challenge, strlen(challenge), &t->out,
+                         &t->error);
+}
+
+static void check_counts(void)
+{
+    struct nsx_sasl_progress p;
+    struct talk t;
+
+    ok(offer_count(&t, 0, "r=abcX,s=QSXC,i=4095") == NSX_ERROR &&
+           t.error.code == NSX_E_SASL_INPUT &&
+           strstr(t.error.text, "4095 is below 4096"),
+       "too few iterations are refused: %s", t.error.text);
+    talk_end(&t);
+    ok(offer_count(&t, 4095, "r=abcX,s=QSXC,i=4095") == NSX_AGAIN,
+       "unless they are allowed");
+    talk_end(&t);
+    ok(offer_count(&t, 0, "r=abcX,s=QSXC,i=10000000") == NSX_AGAIN &&
+           t.out.len == 0,
+       "ten million iterations are not done at once");
+    p = nsx_sasl_progress(t.sasl);
+    ok(p.done == 0 && p.total == 10000000, "but announced");
+    ok(nsx_sasl_work(t.sasl, &t.out, &t.error) == NSX_AGAIN, "a slice");
+    p = nsx_sasl_progress(t.sasl);
+    ok(p.done == NSX_SCRAM_SLICE, "is counted");
+    ok(talk_step(&t, octets("v=")) == NSX_ERROR, "no challenge in between");
+    talk_end(&t);
+    ok(talk_to_proof(&t, "SCRAM-SHA-256") &&
+           nsx_sasl_work(t.sasl, &t.out, &t.error) == NSX_ERROR,
+       "no work where there is none");
+    talk_end(&t);
+}
+
 /* ---- no end ---- */
 
 static const struct nsx_sasl_mech *each(size_t *i)
@@ -333,6 +377,7 @@ int main(void)
     check_early_success("DIGEST-MD5");
     check_refusals();
     check_late_refusal();
+    check_counts();
     check_endless();
     check_long();
     check_noise();

@@ -176,12 +176,15 @@ static void check_derived(void)
                                          0xb1, 0xe9, 0x3c, 0x6d, 0xff, 0x76};
     static const struct nsx_octets label = S("Client Key");
     struct nsx_octets s = {salt, sizeof(salt)}, k;
+    struct nsx_pbkdf2 *hi;
     unsigned char salted[NSX_MAX_DIGEST], key[NSX_MAX_DIGEST];
     struct nsx_error e;
     int i, right = 1;
 
     nsx_error_reset(&e);
-    nsx_pbkdf2(NSX_HASH_SHA1, octets(PASSWORD), s, 2, salted, &e);
+    hi = nsx_pbkdf2_new(NSX_HASH_SHA1, octets(PASSWORD), s, 2, &e);
+    ok(hi && nsx_pbkdf2_work(hi, 2, salted, &e) == NSX_OK, "salted");
+    nsx_pbkdf2_free(hi);
     k.data = salted;
     k.len = 20;
     nsx_hmac(NSX_HASH_SHA1, k, label, key, &e);

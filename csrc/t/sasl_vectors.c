@@ -196,10 +196,12 @@ static const struct exchange exchanges[] = {
 
 static void run(const struct exchange *x)
 {
+    struct nsx_sasl_config config = x->config;
     struct talk t;
     int i, steps = 0, right = 1;
 
-    right = talk_begin(&t, x->mech, &x->config) &&
+    config.min_iterations = 1;
+    right = talk_begin(&t, x->mech, &config) &&
             t.present == (x->initial.data != NULL) && said(&t, x->initial);
     for (i = 0; right && i < MOST_STEPS && x->step[i].challenge.data; i++) {
         right = talk_step(&t, x->step[i].challenge) == NSX_OK &&

@@ -80,6 +80,8 @@ read_config(pTHX_ HV *hash, struct nsx_sasl_config *config)
     config->realm = argument(aTHX_ hash, "realm");
     config->binding_type = argument(aTHX_ hash, "binding_type");
     config->binding_data = argument(aTHX_ hash, "binding_data");
+    config->min_iterations = (unsigned long)number(aTHX_ hash,
+                                                   "min_iterations");
     config->server_binds = number(aTHX_ hash, "server_binds") != 0;
 }
 
@@ -128,6 +130,7 @@ nsx_auth_choose(pTHX_ HV *hash)
     choice.binding = number(aTHX_ hash, "binding") != 0;
     choice.cleartext = number(aTHX_ hash, "cleartext") != 0;
     choice.refused = (unsigned)number(aTHX_ hash, "refused");
+    choice.unfit = (unsigned)number(aTHX_ hash, "unfit");
     mech = nsx_sasl_pick(&choice);
     LEAVE;
     return mech ? describe(aTHX_ mech) : &PL_sv_undef;
@@ -282,12 +285,16 @@ nsx_auth_next(pTHX_ SV *ref, SV *challenge)
     struct exchange *ex = exchange_of(aTHX_ ref);
     SV *plain = decoded(aTHX_ challenge, &ex->error);
     struct nsx_buf out;
+    nsx_status st;
 
     nsx_buf_init(&out, NSX_MAX_SASL_RESPONSE * 4);
-    if (!plain || !ex->sasl
-        || nsx_sasl_step(ex->sasl, SvPVX(plain), SvCUR(plain), &out,
-                         &ex->error)
-            != NSX_OK)
+    if (!plain || !ex->sasl)
+        return &PL_sv_undef;
+    st = nsx_sasl_step(ex->sasl, SvPVX(plain), SvCUR(plain), &out,
+                       &ex->error);
+    while (st == NSX_AGAIN)
+        st = nsx_sasl_work(ex->sasl, &out, &ex->error);
+    if (st != NSX_OK)
         return &PL_sv_undef;
     return line_of(aTHX_ &out);
 }

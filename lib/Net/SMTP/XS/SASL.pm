@@ -42,7 +42,8 @@ use constant WRONG_CREDENTIALS => 535;
 my %refusal = map { $_ => 1 } 504, 534, WRONG_CREDENTIALS, 538;
 
 # Names of options in the caller's list.
-my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host);
+my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host
+    min_iterations);
 
 # Channel bindings, the better first (RFC 9266, RFC 5929).
 my @binding_types = qw(tls-exporter tls-server-end-point);
@@ -80,6 +81,7 @@ sub auth {
         (defined $user && length $user ? (user => $user) : ()),
         password => _password($user, $password, $option{token}),
         service  => 'smtp',
+        min_iterations => _least($option{min_iterations}),
         host     => _host($self),
         port     => _port($self),
         map { $_ => $option{$_} } grep { exists $option{$_} } qw(authzid token realm host),
@@ -125,6 +127,14 @@ sub _password {
     my ($user, $password, $token) = @_;
     return $password if defined $$password;
     return $token || !(defined $user && length $user) ? undef : \'';
+}
+
+# 0 is the engine's own.
+sub _least {
+    my ($option) = @_;
+    return 0 if !$option;
+    return $$option if $$option =~ /\A[1-9][0-9]{0,8}\z/;
+    Carp::croak('auth: min_iterations is not a positive number');
 }
 
 # The server's name without the port.
@@ -180,6 +190,7 @@ sub _choice {
         binding   => scalar @bindings,
         cleartext => !_cleartext_forbidden($self),
         refused   => 0,
+        unfit     => 0,
         bindings  => \@bindings,
         forced    => !defined $named && $offered ne $own,
     };
@@ -201,7 +212,7 @@ sub _with_credentials {
         my ($verdict, $why) = _attempt($self, $mechanism, $choice->{bindings}, $config);
         return !!1 if $verdict eq DONE;
         return !!0 if $verdict eq OVER;
-        $choice->{refused} |= $mechanism->{bit};
+        $choice->{ $verdict eq UNFIT ? 'unfit' : 'refused' } |= $mechanism->{bit};
         if ($verdict eq UNFIT) { $unfit = $why; next }
         $asked = 1;
         # The password may be wrong: it is not sent in the clear after that.

@@ -28,7 +28,7 @@ use Digest::MD5 qw(md5 md5_hex);
 use Digest::SHA qw(hmac_sha1 hmac_sha256 sha1 sha256);
 use MIME::Base64 qw(decode_base64 encode_base64);
 
-use constant ITERATIONS => 32;    # enough for a test
+use constant ITERATIONS => 4096;    # the least a client takes
 use constant ENDLESS    => 64;    # challenges of a server that never ends
 
 sub user     {'robin'}
@@ -202,9 +202,9 @@ sub _digest {
 }
 
 sub _salted {
-    my ($hmac, $password, $salt) = @_;
+    my ($hmac, $password, $salt, $count) = @_;
     my $u = my $result = $hmac->($salt . pack('N', 1), $password);
-    $result ^= $u = $hmac->($u, $password) for 2 .. ITERATIONS;
+    $result ^= $u = $hmac->($u, $password) for 2 .. $count;
     return $result;
 }
 
@@ -235,7 +235,7 @@ sub _scram {
     return $bound if $bound =~ /\A535/;
 
     my $both = $fault eq 'own nonce' ? 'mine' : $fault eq 'no nonce' ? $nonce : "${nonce}server";
-    my $count = $fault eq 'iterations' ? 4_000_000_000 : ITERATIONS;
+    my $count = $fault eq 'iterations' ? 4_000_000_000 : $how->{iterations} || ITERATIONS;
     my $salt  = 'salt of the earth';
     my $challenge = "r=$both,s=" . encode_base64($salt, '') . ",i=$count";
     $challenge = "m=me,$challenge"      if $fault eq 'extension';
@@ -243,7 +243,7 @@ sub _scram {
     my $final = _ask($talk, $challenge);
     my ($unproved, $proof) = $final =~ /\A(.*),p=([^,]+)\z/ or return '501 malformed';
 
-    my $salted = _salted($hmac, $how->{password}, $salt);
+    my $salted = _salted($hmac, $how->{password}, $salt, $count);
     my $client = $hmac->('Client Key', $salted);
     my $auth   = "$bare,$challenge,$unproved";
     my $user   = $bare =~ /\An=([^,]*)/ ? $1 : '';
