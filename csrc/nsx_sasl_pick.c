@@ -128,6 +128,16 @@ static int fits(const struct nsx_sasl_mech *m,
     return c->credentials == 0;
 }
 
+static int binding_refused(const struct nsx_sasl_choice *c)
+{
+    size_t i;
+
+    for (i = 0; i < MECHS; i++)
+        if ((mechs[i].flags & NSX_SASL_BINDING) && (c->refused & mechs[i].bit))
+            return 1;
+    return 0;
+}
+
 static int usable(const struct nsx_sasl_mech *m,
                   const struct nsx_sasl_choice *c)
 {
@@ -135,9 +145,11 @@ static int usable(const struct nsx_sasl_mech *m,
 
     if (c->allowed.data ? !named : (m->flags & NSX_SASL_ONLY_NAMED) != 0)
         return 0;
-    if ((c->refused & m->bit) || !listed(c->offered, m->name))
+    if (((c->refused | c->unfit) & m->bit) || !listed(c->offered, m->name))
         return 0;
     if ((m->flags & NSX_SASL_BINDING) && !(c->tls && c->binding))
+        return 0;
+    if (!(m->flags & NSX_SASL_BINDING) && !named && binding_refused(c))
         return 0;
     if ((m->flags & NSX_SASL_PLAINTEXT) && !c->tls && !c->cleartext)
         return 0;

@@ -167,8 +167,16 @@ subtest 'a server that took -PLUS off its list, or somebody did' => sub {
         mechanisms => [qw(SCRAM-SHA-256-PLUS SCRAM-SHA-256)],
         replies    => { 'SCRAM-SHA-256-PLUS' => '504 not today' },
     }, $log_in);
+    is_deeply $saw->{headers}, [qw(p=tls-exporter p=tls-server-end-point)],
+        'after -PLUS was refused nothing unbound is tried';
+    is_deeply $saw->{result}, [''], 'and that is the end';
+    is $saw->{code}, 504, 'with the server\'s reply';
+    $saw = session({
+        mechanisms => [qw(SCRAM-SHA-256-PLUS SCRAM-SHA-256)],
+        replies    => { 'SCRAM-SHA-256-PLUS' => '504 not today' },
+    }, sub { $_[0]->auth($user, $password, mechanism => 'SCRAM-SHA-256-PLUS SCRAM-SHA-256') });
     is_deeply $saw->{headers}, [qw(p=tls-exporter p=tls-server-end-point n)],
-        'nor after -PLUS was refused';
+        'unless the caller named it';
     is_deeply $saw->{result}, [1], 'accepted';
 };
 

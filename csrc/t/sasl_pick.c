@@ -23,9 +23,8 @@ static const struct {
     int wire; /* CLEAR, CLEAR_OK, TLS, BOUND */
     const char *want; /* in turn, each refused by the server */
 } cases[] = {
-    {ALL, NULL, PASS, BOUND,
-     "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 "
-     "PLAIN LOGIN"},
+    {ALL, NULL, PASS, BOUND, "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS"},
+    {ALL, "SCRAM-SHA-256-PLUS PLAIN", PASS, BOUND, "SCRAM-SHA-256-PLUS PLAIN"},
     {ALL, NULL, PASS, TLS,
      "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"},
     {ALL, NULL, PASS, CLEAR, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5"},
@@ -79,6 +78,23 @@ static void check(size_t i)
        cases[i].offered, cases[i].allowed ? cases[i].allowed : "any", got);
 }
 
+/* What could not begin tells nothing about the server. */
+static void check_unfit(void)
+{
+    struct nsx_sasl_choice c;
+    const struct nsx_sasl_mech *m;
+
+    memset(&c, 0, sizeof(c));
+    c.offered = octets("SCRAM-SHA-1-PLUS PLAIN");
+    c.credentials = PASS;
+    c.tls = c.binding = 1;
+    m = nsx_sasl_pick(&c);
+    ok(m && (m->flags & NSX_SASL_BINDING), "the one with channel binding");
+    c.unfit = m->bit;
+    m = nsx_sasl_pick(&c);
+    ok(m && strcmp(m->name, "PLAIN") == 0, "unfit: the next one");
+}
+
 static void check_table(void)
 {
     const struct nsx_sasl_mech *m;
@@ -129,6 +145,7 @@ int main(void)
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         check(i);
+    check_unfit();
     check_table();
     check_bounds();
     return done_testing();
