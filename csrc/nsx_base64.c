@@ -108,3 +108,24 @@ int nsx_base64_decode(const char *in, size_t n, unsigned char *out,
     *out_len = len;
     return 1;
 }
+
+size_t nsx_base64_decode_some(const char *in, size_t n, unsigned char *out)
+{
+    unsigned long bits = 0;
+    unsigned have = 0; /* bits not yet written */
+    size_t len = 0, at;
+
+    for (at = 0; at < n && in[at] != '='; at++) {
+        unsigned d = value(in[at]);
+
+        if (d > 63)
+            continue;
+        bits = (bits << 6 | d) & 0xfff;
+        have += 6;
+        if (have < 8)
+            continue;
+        have -= 8;
+        out[len++] = (unsigned char)(bits >> have & 0xff);
+    }
+    return len;
+}

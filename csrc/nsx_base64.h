@@ -21,4 +21,10 @@ size_t nsx_base64_decoded_size(size_t n);
 int nsx_base64_decode(const char *in, size_t n, unsigned char *out,
                       size_t *out_len);
 
+/* Decodes what there is, as MIME::Base64 does: characters outside the alphabet
+ * are skipped, nothing after a "=" is taken, the bits of an unfinished group
+ * give the whole octets they make.  out has room for
+ * nsx_base64_decoded_size(n) + 3; the octets written. */
+size_t nsx_base64_decode_some(const char *in, size_t n, unsigned char *out);
+
 #endif
