@@ -157,6 +157,11 @@ static nsx_errcode add_auth(struct nsx_caps *c, struct words *w)
         if (code != NSX_E_NONE)
             return code;
     }
+    if (c->auth.len > 0) {
+        char *list = (char *)c->auth.base + c->auth.off;
+
+        nsx_buf_truncate(&c->auth, nsx_ehlo_distinct(list, c->auth.len, list));
+    }
     return NSX_E_NONE;
 }
 

@@ -3,12 +3,23 @@
  */
 #include "nsx_channel.h"
 
+#include <string.h>
+
+/* What was learnt of the first reply no longer holds. */
+static void forget_reply(struct nsx_channel *ch)
+{
+    memset(&ch->whole, 0, sizeof ch->whole);
+    ch->whole_scanned = 0;
+    nsx_reply_init(&ch->count);
+}
+
 static void start(struct nsx_channel *ch, int fd)
 {
     nsx_io_init(&ch->io, fd);
     ch->transport = NULL;
     ch->transport_ctx = NULL;
     ch->scanned = 0;
+    forget_reply(ch);
     nsx_error_reset(&ch->error);
 }
 
@@ -69,27 +80,34 @@ static nsx_status settle(nsx_status s, size_t done, nsx_status again,
     return s == NSX_OK && done == 0 ? again : s;
 }
 
+static nsx_status receive(struct nsx_channel *ch, void *to, size_t room,
+                          size_t *done, struct nsx_error *e)
+{
+    if (ch->transport != NULL)
+        return ch->transport->recv(ch->transport_ctx, &ch->io, to, room, done,
+                                   e);
+    return nsx_io_recv(&ch->io, to, room, done, e);
+}
+
+/* By way of the stack: an idle channel then keeps no more memory than a reply
+ * takes. */
 static nsx_status read_some(struct nsx_channel *ch, struct nsx_error *e)
 {
+    unsigned char block[NSX_READ_SIZE];
     size_t room = ch->in.cap - ch->in.len;
     size_t done = 0;
-    unsigned char *to;
     nsx_status s;
 
-    if (room > NSX_READ_SIZE)
-        room = NSX_READ_SIZE;
+    if (room > sizeof block)
+        room = sizeof block;
     if (room == 0)
         return nsx_error_set(e, NSX_E_LINE_LENGTH, __func__, NULL);
-    to = nsx_buf_reserve(&ch->in, room);
-    if (to == NULL)
+    /* Without any memory the octets are left where they are. */
+    if (nsx_buf_reserve(&ch->in, 1) == NULL)
         return nsx_error_set(e, NSX_E_NOMEM, __func__, NULL);
-    if (ch->transport != NULL)
-        s = ch->transport->recv(ch->transport_ctx, &ch->io, to, room, &done,
-                                e);
-    else
-        s = nsx_io_recv(&ch->io, to, room, &done, e);
-    if (s == NSX_OK)
-        nsx_buf_commit(&ch->in, done);
+    s = receive(ch, block, room, &done, e);
+    if (s == NSX_OK && nsx_buf_append(&ch->in, block, done) != NSX_E_NONE)
+        return nsx_error_set(e, NSX_E_NOMEM, __func__, NULL);
     return settle(s, done, NSX_WANT_READ, e);
 }
 
@@ -143,10 +161,57 @@ nsx_status nsx_channel_reply(struct nsx_channel *ch, struct nsx_reply *r,
     return s == NSX_WANT_READ && is_dead(ch) ? NSX_ERROR : s;
 }
 
+/* Goes on behind the lines known so far: 1 when the reply is whole. */
+static int next_reply_line(struct nsx_channel *ch, nsx_status *s,
+                           struct nsx_error *e)
+{
+    struct nsx_whole *w = &ch->whole;
+    struct nsx_reply_line line;
+    size_t used;
+
+    *s = nsx_reply_next(&ch->count, input(ch) + w->len, ch->in.len - w->len,
+                        &ch->whole_scanned, &line, &used, e);
+    if (*s == NSX_OK) {
+        w->last = w->len;
+        w->len += used;
+        w->used = line.more ? 0 : w->len;
+        return !line.more;
+    }
+    if (*s == NSX_ERROR && e->code == NSX_E_REPLY_SYNTAX) {
+        w->is_garbage = 1;
+        w->garbage_len = line.text_len;
+        w->used = w->len + used;
+        return 1;
+    }
+    return 0;
+}
+
+nsx_status nsx_channel_whole(struct nsx_channel *ch, struct nsx_whole *out)
+{
+    struct nsx_error e;
+    nsx_status s = NSX_OK;
+
+    if (!is_readable(ch))
+        return NSX_ERROR;
+    if (ch->whole.used == 0) {
+        nsx_error_reset(&e);
+        while (!next_reply_line(ch, &s, &e))
+            if (s == NSX_ERROR)
+                return nsx_channel_fail(ch, e.code, e.where);
+            else if (s == NSX_WANT_READ)
+                return is_dead(ch) ? NSX_ERROR : NSX_WANT_READ;
+    }
+    *out = ch->whole;
+    return NSX_OK;
+}
+
 void nsx_channel_take(struct nsx_channel *ch, size_t n)
 {
     nsx_buf_consume(&ch->in, n);
     ch->scanned = ch->scanned > n ? ch->scanned - n : 0;
+    forget_reply(ch);
+    if (ch->in.len == 0 && ch->in.size > NSX_IDLE_BUFFER)
+        nsx_buf_free(&ch->in);
 }
 
 size_t nsx_channel_buffered(const struct nsx_channel *ch)
@@ -160,15 +225,18 @@ size_t nsx_channel_pending(const struct nsx_channel *ch)
                                  : 0;
 }
 
-/* A server that gives up on a message says why before it closes: its words
- * are fetched before the write error is reported. */
-static void rescue_input(struct nsx_channel *ch)
+/* A server that gives up on a message says why before it closes. */
+void nsx_channel_rescue(struct nsx_channel *ch)
 {
     struct nsx_error ignored;
+    struct nsx_whole whole;
+    size_t most = ch->in.len + NSX_STEP_OCTETS;
 
     nsx_error_reset(&ignored);
-    while (read_some(ch, &ignored) == NSX_OK)
-        continue;
+    do {
+        if (is_readable(ch) && nsx_channel_whole(ch, &whole) == NSX_OK)
+            break;
+    } while (ch->in.len < most && read_some(ch, &ignored) == NSX_OK);
 }
 
 nsx_status nsx_channel_send(struct nsx_channel *ch, const void *data,
@@ -190,7 +258,7 @@ nsx_status nsx_channel_send(struct nsx_channel *ch, const void *data,
         s = nsx_io_send(&ch->io, data, n, more, done, &ch->error);
     }
     if (s == NSX_ERROR && ch->error.code == NSX_E_IO)
-        rescue_input(ch);
+        nsx_channel_rescue(ch);
     return s;
 }
 

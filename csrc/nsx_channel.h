@@ -34,12 +34,25 @@ struct nsx_transport {
     void (*free)(void *ctx); /* never touches the socket */
 };
 
+/* A whole reply at the front of the input, told by places in it. */
+struct nsx_whole {
+    size_t len;         /* octets of its lines with their ends */
+    size_t last;        /* where the last of them begins */
+    size_t garbage_len; /* of a line without a code that came next, without
+                           its end; it begins at len */
+    size_t used;        /* octets to take; 0: no whole reply */
+    char is_garbage;    /* 1: there is such a line */
+};
+
 struct nsx_channel {
     struct nsx_io io;
     const struct nsx_transport *transport; /* NULL: plain */
     void *transport_ctx;                   /* owned */
     struct nsx_buf in;                     /* octets received, not yet taken */
     size_t scanned;                        /* of in, for nsx_line_find */
+    struct nsx_whole whole;                /* what is known of a reply */
+    size_t whole_scanned;                  /* of in behind whole.len */
+    struct nsx_reply count;                /* of it */
     struct nsx_error error;                /* sticky */
 };
 
@@ -59,7 +72,7 @@ nsx_status nsx_channel_feed(struct nsx_channel *ch, const void *data,
                             size_t n);
 
 /* The first whole line of the buffer, or WANT_READ.  The slice is valid until
- * the next call on the channel other than nsx_channel_take. */
+ * the next call on the channel. */
 nsx_status nsx_channel_line(struct nsx_channel *ch, struct nsx_line *line);
 
 /* The same for the next line of reply r.  A line without a reply code is
@@ -67,6 +80,12 @@ nsx_status nsx_channel_line(struct nsx_channel *ch, struct nsx_line *line);
  * is the line and *used its length with its end, still to be taken. */
 nsx_status nsx_channel_reply(struct nsx_channel *ch, struct nsx_reply *r,
                              struct nsx_reply_line *out, size_t *used);
+
+/* The first whole reply of the buffer, all its lines in place: NSX_OK with *out
+ * filled; WANT_READ; or NSX_ERROR, when it passes a cap or cannot become whole
+ * any more.  A line without a code ends it too.  Costs nothing the second
+ * time. */
+nsx_status nsx_channel_whole(struct nsx_channel *ch, struct nsx_whole *out);
 
 /* Takes n octets (line->used, *used) off the input. */
 void nsx_channel_take(struct nsx_channel *ch, size_t n);
@@ -80,6 +99,10 @@ size_t nsx_channel_pending(const struct nsx_channel *ch);
  * says why it went. */
 nsx_status nsx_channel_send(struct nsx_channel *ch, const void *data,
                             size_t n, int more, size_t *done);
+
+/* Reads what the peer had sent by now, whatever became of the channel, until a
+ * whole reply is there; at most NSX_STEP_OCTETS. */
+void nsx_channel_rescue(struct nsx_channel *ch);
 
 /* Marks the channel dead with a cause the caller found (a timeout). */
 nsx_status nsx_channel_fail(struct nsx_channel *ch, nsx_errcode code,

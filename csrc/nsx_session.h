@@ -59,6 +59,13 @@ enum nsx_session_state {
     NSX_SESSION_DEAD       /* the channel has failed, last words are out */
 };
 
+/* Why the connection is over, while replies that came before are handed out. */
+enum nsx_session_ending {
+    NSX_SESSION_LIVES = 0,
+    NSX_SESSION_BROKEN, /* the channel has its error */
+    NSX_SESSION_LATE    /* it will be NSX_E_TIMEOUT */
+};
+
 /* A reply in the channel's buffer: valid until it is taken or anything else is
  * done to the channel. */
 struct nsx_answer {
@@ -92,7 +99,9 @@ struct nsx_session {
     int64_t until;              /* the wait under way ends; 0: none is */
     int64_t deadline;           /* of all that is done; NSX_NEVER: none */
     enum nsx_session_state state;
-    char strict, lmtp, secret, body_failed, salvaged;
+    enum nsx_session_ending ending;
+    char strict, lmtp; /* for the owner to set */
+    char secret;
 };
 
 /* ch outlives the session.  Neither strict nor LMTP, no timeout. */
@@ -157,8 +166,8 @@ enum nsx_step nsx_session_step(struct nsx_session *s);
 enum nsx_step nsx_session_look(struct nsx_session *s);
 
 /* Between messages: reads once, although nothing is to come.  DONE: the server
- * is silent and there.  REPLY: it said something (421, perhaps), which answers
- * nothing.  ERROR: it is gone.  WANT_READ: half a line. */
+ * is silent and there.  REPLY: it said something (421, where the session is
+ * strict), which answers nothing.  ERROR: it is gone.  WANT_READ: half a line. */
 enum nsx_step nsx_session_probe(struct nsx_session *s);
 
 /* The reply that is there, until it is taken off. */

@@ -98,7 +98,7 @@ static void auth(void)
 
     nsx_caps_clear(&caps);
     (void)line("AUTH PLAIN  LOGIN");
-    (void)line("AUTH=CRAM-MD5");
+    (void)line("AUTH=login CRAM-MD5");
     (void)line("AUTH");
     is_mem((const char *)nsx_buf_data(&caps.auth), caps.auth.len,
            "PLAIN LOGIN CRAM-MD5", 20, "AUTH's lists are joined");
@@ -106,11 +106,9 @@ static void auth(void)
     is_num(caps.auth.len, 0, "forgotten");
     memcpy(big, "AUTH ", 5);
     for (i = 5; i < 3 * NSX_MAX_AUTH_LIST; i++)
-        big[i] = i % 7 ? 'X' : ' ';
+        big[i] = i % 7 ? (char)('A' + i / 7 % 26) : ' ';
     is_num(nsx_caps_line(&caps, big, i), NSX_E_NONE, "a list without end");
-    ok(caps.auth.len <= NSX_MAX_AUTH_LIST
-           && caps.auth.len > NSX_MAX_AUTH_LIST - 10,
-       "is cut between words");
+    is_num(caps.auth.len, 26 * 7 - 1, "has few words");
     free(big);
 }
 
