@@ -83,4 +83,10 @@
 #define NSX_MAX_OUTCOME_TEXT 4096u
 #define NSX_MAX_OUTCOME_TEXTS (16u * 1024u * 1024u)
 
+/* All addresses and option values of one message, one option value, and the
+ * text that says why a message was refused locally, NUL included. */
+#define NSX_MAX_ENVELOPE (64u * 1024u * 1024u)
+#define NSX_MAX_OPTION 1024u
+#define NSX_REFUSAL_TEXT 320u
+
 #endif
