@@ -127,7 +127,7 @@ status_digit(pTHX_ GV *gv)
     const char *text;
 
     if (!code || !SvOK(code))
-        return &PL_sv_undef;
+        return sv_newmortal();
     text = SvPV(code, len);
     return sv_2mortal(newSVpvn(text, len ? 1 : 0));
 }
@@ -137,6 +137,7 @@ reply_class(pTHX_ int digit)
 {
     char text = (char)digit;
 
+    TAINT_NOT; /* a digit that was parsed is trusted */
     return digit == NSX_DIGIT_NONE
         ? sv_2mortal(newSViv(NSX_DIGIT_ERROR - '0'))
         : sv_2mortal(newSVpvn(&text, 1));
@@ -144,10 +145,10 @@ reply_class(pTHX_ int digit)
 
 /* A sent body's answer: 1, 0, or nothing. */
 static I32
-return_sent(pTHX_ I32 ax, int sent)
+return_sent(pTHX_ I32 ax, U8 gimme, int sent)
 {
     if (sent < 0) {
-        if (GIMME_V == G_LIST)
+        if (gimme == G_LIST)
             return 0;
         ST(0) = &PL_sv_undef;
         return 1;
@@ -199,8 +200,8 @@ send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
     }
     nsx_watch_end(aTHX_ &watch);
     if (!ok)
-        return &PL_sv_no;
-    return boolSV(nsx_call_response(aTHX_ op) == NSX_DIGIT_OK);
+        return nsx_yes_no(aTHX_ 0);
+    return nsx_yes_no(aTHX_ nsx_call_response(aTHX_ op) == NSX_DIGIT_OK);
 }
 
 /* Only a hash that does not stand for an address holds options. */
@@ -273,14 +274,23 @@ message_lines(pTHX_ struct nsx_op *op)
     return lines;
 }
 
+/* 1 when the stored code begins so. */
 static int
-status_is_error(pTHX_ struct nsx_op *op)
+digit_is(pTHX_ GV *gv, int digit)
+{
+    SV *status = status_digit(aTHX_ gv);
+
+    return SvOK(status) && SvIV(status) == digit - '0';
+}
+
+static int
+status_is(pTHX_ struct nsx_op *op, int digit)
 {
     SV *status = nsx_overridden(aTHX_ op, NSX_M_status)
         ? nsx_call(aTHX_ op->self, "status", 0, NULL)
         : status_digit(aTHX_ op->gv);
 
-    return SvOK(status) && SvIV(status) == NSX_DIGIT_ERROR - '0';
+    return SvOK(status) && SvIV(status) == digit - '0';
 }
 
 /* The first word of a greeting, or " ". */
@@ -307,15 +317,15 @@ greeting_word(pTHX_ AV *lines)
 static AV *
 say_hello(pTHX_ struct nsx_op *op, SV *domain)
 {
-    AV *lines;
+    const int ok = nsx_verb(aTHX_ op, NSX_M__EHLO, 1, &domain);
+    AV *lines = message_lines(aTHX_ op);
 
-    if (nsx_verb(aTHX_ op, NSX_M__EHLO, 1, &domain)) {
-        lines = message_lines(aTHX_ op);
+    if (ok) {
         nsx_learn_capabilities(aTHX_ op, (I32)(av_len(lines) + 1),
                                AvARRAY(lines));
         return lines;
     }
-    if (!status_is_error(aTHX_ op)
+    if (!status_is(aTHX_ op, NSX_DIGIT_ERROR)
         || !nsx_verb(aTHX_ op, NSX_M__HELO, 1, &domain))
         return NULL;
     nsx_fact_delete(aTHX_ op->gv, NSX_K_ESMTP);
@@ -377,6 +387,7 @@ void
 message(self, ...)
     SV *self
   PREINIT:
+    const U8 gimme = nsx_gimme(aTHX);
     AV *resp;
     I32 i, count;
     SV **lines;
@@ -384,7 +395,7 @@ message(self, ...)
     if (items != 1)
         usage(aTHX_ "message()");
     resp = nsx_fact_array(aTHX_ glob_of(aTHX_ self), NSX_K_RESP);
-    if (GIMME_V != G_LIST) {
+    if (gimme != G_LIST) {
         RETURN_SV(joined_message(aTHX_ resp));
     }
     lines = copied_lines(aTHX_ resp, &count);
@@ -462,7 +473,7 @@ getline(op, ...)
   PPCODE:
     PERL_UNUSED_VAR(items);
     line = nsx_getline(aTHX_ &op);
-    if (!line && GIMME_V == G_LIST)
+    if (!line && op.gimme == G_LIST)
         XSRETURN_EMPTY;
     RETURN_SV(line ? line : &PL_sv_undef);
 
@@ -490,22 +501,26 @@ void
 parse_response(self, ...)
     SV *self
   PREINIT:
-    SV *line, *code;
+    const U8 gimme = nsx_gimme(aTHX);
+    SV *line, *code, *last;
     int more;
   PPCODE:
     PERL_UNUSED_VAR(self);
     line = argument(aTHX_ ax, items, 1);
+    SvGETMAGIC(line);
     if (!SvOK(line) || !nsx_parse_line(aTHX_ line, &code, &more)) {
-        if (GIMME_V == G_LIST)
+        if (gimme == G_LIST)
             XSRETURN_EMPTY;
         XSRETURN_UNDEF;
     }
-    if (GIMME_V != G_LIST) {
-        RETURN_SV(boolSV(more));
+    last = nsx_yes_no(aTHX_ more);
+    if (gimme != G_LIST) {
+        RETURN_SV(last);
     }
-    ST(0) = code;
-    ST(1) = boolSV(more);
-    XSRETURN(2);
+    SP = PL_stack_base + ax - 1;
+    EXTEND(SP, 2);
+    PUSHs(code);
+    PUSHs(last);
 
 void
 unsupported(op, ...)
@@ -526,7 +541,7 @@ datasend(op, ...)
   PPCODE:
     args = arguments(aTHX_ ax, items, 1, 0);
     nsx_body_init(aTHX_ &body, items - 1, args);
-    count = return_sent(aTHX_ ax, nsx_datasend(aTHX_ &op, &body, 0));
+    count = return_sent(aTHX_ ax, op.gimme, nsx_datasend(aTHX_ &op, &body, 0));
     XSRETURN(count);
 
 void
@@ -539,7 +554,7 @@ rawdatasend(op, ...)
   PPCODE:
     args = arguments(aTHX_ ax, items, 1, 0);
     nsx_body_init(aTHX_ &body, items - 1, args);
-    count = return_sent(aTHX_ ax, nsx_rawdatasend(aTHX_ &op, &body));
+    count = return_sent(aTHX_ ax, op.gimme, nsx_rawdatasend(aTHX_ &op, &body));
     XSRETURN(count);
 
 void
@@ -588,7 +603,7 @@ _syswrite_with_timeout(op, ...)
     text = SvOK(line) ? SvPV(line, len) : (len = 0, "");
     if (nsx_write(aTHX_ &op, text, len, 0, NULL))
         RETURN_IV(1);
-    if (GIMME_V == G_LIST)
+    if (op.gimme == G_LIST)
         XSRETURN_EMPTY;
     XSRETURN_UNDEF;
 
@@ -619,38 +634,43 @@ _EHLO(op, ...)
     I32 argc;
   PPCODE:
     argc = nsx_verb_takes_words((enum nsx_method)ix) ? items - 1 : 0;
-    RETURN_SV(boolSV(nsx_run_verb(aTHX_ &op, (enum nsx_method)ix, argc,
-                                arguments(aTHX_ ax, items, 1, 1))));
+    RETURN_SV(nsx_yes_no(aTHX_ nsx_run_verb(
+        aTHX_ &op, (enum nsx_method)ix, argc,
+        arguments(aTHX_ ax, items, 1, 1))));
 
 void
 _BDAT(self, ...)
     SV *self
   PREINIT:
+    const U8 gimme = nsx_gimme(aTHX);
     SV **words;
     I32 count;
   PPCODE:
     words = nsx_words(aTHX_ "BDAT", items - 1,
                       arguments(aTHX_ ax, items, 1, 1));
-    count = nsx_tail_call(aTHX_ ax, self, "command", items, words);
+    count = nsx_tail_call(aTHX_ ax, gimme, self, "command", items, words);
     XSRETURN(count);
 
 void
 _TURN(self, ...)
     SV *self
   PREINIT:
+    const U8 gimme = nsx_gimme(aTHX);
     SV **args;
     I32 count;
   PPCODE:
     args = arguments(aTHX_ ax, items, 1, 1);
-    count = nsx_tail_call(aTHX_ ax, self, "unsupported", items - 1, args);
+    count = nsx_tail_call(aTHX_ ax, gimme, self, "unsupported", items - 1, args);
     XSRETURN(count);
 
 SV *
 _addr(self, ...)
     SV *self
+  PREINIT:
+    SV *addr;
   CODE:
-    RETVAL = SvREFCNT_inc(nsx_addr_path(
-        aTHX_ glob_of(aTHX_ self), argument(aTHX_ ax, items, 1)));
+    addr = argument(aTHX_ ax, items, 1);
+    RETVAL = SvREFCNT_inc(nsx_addr_path(aTHX_ glob_of(aTHX_ self), addr));
   OUTPUT:
     RETVAL
 
@@ -666,7 +686,7 @@ hello(op, ...)
         domain = sv_2mortal(newSVpvs("localhost.localdomain"));
     lines = say_hello(aTHX_ &op, domain);
     if (!lines) {
-        if (GIMME_V == G_LIST)
+        if (op.gimme == G_LIST)
             XSRETURN_EMPTY;
         XSRETURN_UNDEF;
     }
@@ -692,7 +712,7 @@ supports(op, ...)
     }
     if (items > 2)
         nsx_tell(aTHX_ op.self, "set_status", items - 2, args + 1);
-    if (GIMME_V == G_LIST)
+    if (op.gimme == G_LIST)
         XSRETURN_EMPTY;
     XSRETURN_UNDEF;
 
@@ -711,13 +731,9 @@ mail(op, ...)
         opts = nsx_call_function(aTHX_ "_mail_options", items - 1, args);
     }
     arg = nsx_path_argument(aTHX_ &op, "FROM:", addr, opts);
-    if (GIMME_V == G_VOID) { /* its truth is wanted all the same */
-        if (!nsx_verb(aTHX_ &op, NSX_M__MAIL, 1, &arg))
-            nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
-        XSRETURN_EMPTY;
-    }
     count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__MAIL, 1, &arg);
-    if (count == 0 || !SvTRUE(ST(count - 1)))
+    if (count ? !SvTRUE(ST(count - 1))
+              : op.gimme != G_VOID || !digit_is(aTHX_ op.gv, NSX_DIGIT_OK))
         nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
     XSRETURN(count);
 
@@ -761,7 +777,7 @@ recipient(op, ...)
     }
     if (!skip_bad)
         RETURN_IV(1);
-    if (GIMME_V != G_LIST)
+    if (op.gimme != G_LIST)
         RETURN_SV(good ? sv_2mortal(newSViv(good)) : NSX_SV_ZERO);
     for (i = 0; i < good; i++)
         args[i] = nsx_copy(args[i]);
@@ -793,22 +809,20 @@ data(op, ...)
             argc = 1;
         }
         if (nsx_body_refused(aTHX_ &op, &body))
-            XSRETURN_NO;
+            RETURN_SV(nsx_yes_no(aTHX_ 0));
     }
     if (!nsx_verb(aTHX_ &op, NSX_M__DATA, 0, NULL))
-        XSRETURN_NO;
+        RETURN_SV(nsx_yes_no(aTHX_ 0));
     if (direct && argc > 0) {
         nsx_body_init(aTHX_ &body, argc, args);
         count = nsx_send_whole(aTHX_ &op, &body);
-        if (count < 0)
-            XSRETURN_UNDEF;
-        RETURN_SV(boolSV(count));
+        RETURN_SV(count < 0 ? sv_newmortal() : nsx_yes_no(aTHX_ count));
     }
     ok = nsx_call_datasend(aTHX_ &op, argc, args);
     if (!SvTRUE(ok) || argc == 0) {
         RETURN_SV(ok);
     }
-    count = nsx_tail_call(aTHX_ ax, op.self, "dataend", 0, NULL);
+    count = nsx_tail_call(aTHX_ ax, op.gimme, op.self, "dataend", 0, NULL);
     XSRETURN(count);
 
 void
@@ -845,11 +859,11 @@ expand(op, ...)
   PPCODE:
     if (!nsx_verb(aTHX_ &op, NSX_M__EXPN, items - 1,
                   arguments(aTHX_ ax, items, 1, 1))) {
-        if (GIMME_V == G_LIST)
+        if (op.gimme == G_LIST)
             XSRETURN_EMPTY;
         XSRETURN_UNDEF;
     }
-    count = nsx_tail_call(aTHX_ ax, op.self, "message", 0, NULL);
+    count = nsx_tail_call(aTHX_ ax, op.gimme, op.self, "message", 0, NULL);
     XSRETURN(count);
 
 void
@@ -868,7 +882,7 @@ help(op, ...)
   PPCODE:
     if (!nsx_verb(aTHX_ &op, NSX_M__HELP, items - 1,
                   arguments(aTHX_ ax, items, 1, 1)))
-        XSRETURN_UNDEF;
+        RETURN_SV(sv_newmortal());
     RETURN_SV(nsx_call(aTHX_ op.self, "message", 0, NULL));
 
 void
@@ -882,7 +896,7 @@ quit(op, ...)
         nsx_tell(aTHX_ op.self, "_QUIT", 0, NULL);
     else
         (void)nsx_run_verb(aTHX_ &op, NSX_M__QUIT, 0, NULL);
-    count = nsx_tail_call(aTHX_ ax, op.self, "close", 0, NULL);
+    count = nsx_tail_call(aTHX_ ax, op.gimme, op.self, "close", 0, NULL);
     XSRETURN(count);
 
 SV *

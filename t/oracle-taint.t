@@ -41,6 +41,33 @@ oracle(
             $t->list($s, to => "b\@test$taint", 'c@test', { SkipBad => 1 });
         },
     },
+    {   name => 'the reply code is never tainted',
+        ehlo => [ 'SIZE 1000', 'BINARYMIME', 'CHUNKING' ],
+        new  => { Debug => 0 },
+        calls => sub {
+            my ($t, $s) = @_;
+            for my $debug (0, 1) {
+                $s->debug($debug);
+                my $taint = taint();
+                my $state = sub { $t->note($_[0] => $s->code, $s->status, $s->message) };
+                $s->mail("a\@test$taint");
+                $state->('mail');
+                $s->recipient("b\@test$taint");
+                $state->('recipient');
+                my @answers = ($s->message, $s->data("text$taint"), $s->command("NOOP$taint")->response);
+                $t->note(answers => @answers);
+                $state->('data');
+                $t->note('unknown reply' => "x$taint" . $s->help, $s->code, $s->message);
+                $s->mail('a@test', Bits => 'binary');
+                $s->recipient('b@test');
+                $t->note(bdat => $s->bdat("text$taint"), $s->code, $s->bdatlast("text$taint"), $s->code);
+                delete ${*$s}{net_smtp_chunking};
+                $s->hello("x$taint");
+                $state->('hello');
+            }
+            $s->debug(0);
+        },
+    },
     {   name => 'new with tainted arguments',
         smtp => {},
         code => sub {

@@ -40,6 +40,7 @@ nsx_debug_print(pTHX_ struct nsx_op *op, int out, SV *text)
 SV *
 nsx_def_reply_code(pTHX_ struct nsx_op *op)
 {
+    TAINT_NOT; /* a code of our own is trusted */
     return nsx_overridden(aTHX_ op, NSX_M_DEF_REPLY_CODE)
         ? nsx_call(aTHX_ op->self, "DEF_REPLY_CODE", 0, NULL)
         : sv_2mortal(newSViv(NSX_DEF_REPLY_CODE));
@@ -422,8 +423,9 @@ nsx_parse_line(pTHX_ SV *line, SV **code, int *more)
 {
     struct nsx_reply_line parsed;
     STRLEN len;
-    const char *text = SvPV(line, len);
-    STRLEN body = len && text[len - 1] == '\n' ? len - 1 : len;
+    const char *text = SvPV_nomg(line, len);
+    const int tainted = TAINTING_get && SvTAINTED(line);
+    STRLEN body = len && text[len - 1] == '\n' ? len - 1 : len, prefix;
 
     if (!nsx_reply_parse_line(text, body, &parsed))
         return 0;
@@ -431,9 +433,17 @@ nsx_parse_line(pTHX_ SV *line, SV **code, int *more)
         parsed.text--; /* a line end separates nothing */
     TAINT_NOT; /* a code that was parsed is trusted */
     *code = sv_2mortal(newSVpvn(parsed.code, NSX_CODE_DIGITS));
+    if (SvUTF8(line))
+        SvUTF8_on(*code);
     *more = parsed.more;
-    sv_insert(line, 0, (STRLEN)(parsed.text - text), "", 0);
+    prefix = (STRLEN)(parsed.text - text);
+    if (SvUTF8(line)) /* the separator may be any character */
+        while (prefix < body && UTF8_IS_CONTINUATION(text[prefix]))
+            prefix++;
+    sv_insert_flags(line, 0, prefix, "", 0, 0);
     SvSETMAGIC(line);
+    if (tainted) /* what is left of it is not trusted */
+        SvTAINTED_on(line);
     return 1;
 }
 
@@ -485,6 +495,7 @@ add_reply_line(pTHX_ struct nsx_op *op, SV *code, SV *line)
 {
     AV *resp;
 
+    TAINT_NOT; /* by whatever was read before */
     sv_setsv_mg(nsx_fact_lvalue(aTHX_ op->gv, NSX_K_CODE), code);
     resp = nsx_fact_array(aTHX_ op->gv, NSX_K_RESP);
     if (!resp) {
@@ -566,9 +577,11 @@ reply_direct(pTHX_ struct nsx_op *op)
         else if (got == NSX_OK) {
             char digit = line.code[0];
             int more = line.more;
-            SV *code = sv_2mortal(newSVpvn(line.code, NSX_CODE_DIGITS));
-            SV *text = sv_2mortal(line_sv(aTHX_ line.text, line.text_len));
+            SV *code, *text;
 
+            TAINT_NOT; /* a code that was parsed is trusted */
+            code = sv_2mortal(newSVpvn(line.code, NSX_CODE_DIGITS));
+            text = sv_2mortal(line_sv(aTHX_ line.text, line.text_len));
             nsx_channel_take(ch, used);
             op->obj->replies += !more;
             add_reply_line(aTHX_ op, code, text);

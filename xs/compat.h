@@ -16,6 +16,10 @@
 #  define G_LIST G_ARRAY
 #endif
 
+#ifndef OpSIBLING
+#  define OpSIBLING(o) ((o)->op_sibling)
+#endif
+
 /* The character of a two-octet UTF-8 sequence. */
 #ifndef TWO_BYTE_UTF8_TO_NATIVE
 #  define TWO_BYTE_UTF8_TO_NATIVE(high, low) \

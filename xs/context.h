@@ -14,9 +14,24 @@ struct nsx_default {
     CV *cv;
 };
 
+/* Which methods of a class are not ours.  The class is told by its method
+ * resolution order, which is held: perl drops it with the class, or when it
+ * inherits otherwise, and no other class is ever given it while it is held.
+ * Address and generation of the class alone come again. */
+struct nsx_methods {
+    SV *order;
+    U32 generation;
+    unsigned char overridden[NSX_METHOD_COUNT];
+};
+
+/* Classes kept; more are resolved again and again. */
+#define NSX_CLASSES 8
+
 typedef struct {
     SV *keys[NSX_KEY_COUNT];
     struct nsx_default defaults[NSX_METHOD_COUNT];
+    struct nsx_methods classes[NSX_CLASSES];
+    int class_at;         /* the one looked at last */
     XSUBADDR_t addr_xsub; /* our _addr, which stock calls as a function */
     GV *addr[2];          /* where scripts may put another in its place */
     int in_place;         /* 1 once Net::SMTP's own names are ours */

@@ -115,15 +115,13 @@ struct nsx_object {
     U32 writes;             /* units whose writing began, so far */
     int secret;             /* > 0 while command lines carry credentials */
     struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
-    HV *stash;              /* class the table below was made for */
-    U32 generation;         /* and its state then */
-    unsigned char overridden[NSX_METHOD_COUNT];
 };
 
 struct nsx_op {
     SV *self; /* mortal reference of the object's own class */
     GV *gv;
     struct nsx_object *obj;
+    U8 gimme; /* the call's context, by nsx_gimme */
 };
 
 /* A mortal copy.  (sv_mortalcopy takes the buffer of a mortal source away.) */
@@ -155,8 +153,10 @@ GV *nsx_glob(pTHX_ SV *self);
 /* The engine of a glob when it has one, else NULL. */
 struct nsx_object *nsx_object_find(pTHX_ GV *gv);
 
-/* Starts a call: finds or attaches the engine. */
+/* Starts a call: finds or attaches the engine.  args are the call's n
+ * arguments, held when to look at self may run code. */
 void nsx_op_enter(pTHX_ struct nsx_op *op, SV *self);
+void nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args);
 
 /* The descriptor as it is now, -1 when the handle is closed.  Notices a
  * handle that was closed, reopened or tied since the last look. */
@@ -187,6 +187,13 @@ int nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m);
  * not made mortals themselves: the flag would follow them into a new thread. */
 void nsx_hold(pTHX_ I32 n, SV **list);
 
+/* The context an XSUB is called in; asked first thing, before any Perl code
+ * can run.  Under `goto &xsub` GIMME_V answers for a frame further out. */
+U8 nsx_gimme(pTHX);
+
+/* Perl's yes or no as a mortal of the caller's own. */
+SV *nsx_yes_no(pTHX_ int yes);
+
 /* Calls a method in scalar context, by name, with up to a few arguments.
  * The result is a mortal, never NULL. */
 SV *nsx_call(pTHX_ SV *self, const char *name, I32 argc, SV **argv);
@@ -197,9 +204,10 @@ void nsx_tell(pTHX_ SV *self, const char *name, I32 argc, SV **argv);
 /* Calls our own Perl function Net::SMTP::XS::Cmd::NAME in scalar context. */
 SV *nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv);
 
-/* Calls a method in the XSUB's own context and leaves its values on the
- * stack, as an XSUB's last act.  Returns their number. */
-I32 nsx_tail_call(pTHX_ I32 ax, SV *self, const char *name, I32 argc, SV **argv);
+/* Calls a method in the XSUB's own context, gimme, and leaves its values on
+ * the stack, as an XSUB's last act.  Returns their number. */
+I32 nsx_tail_call(pTHX_ I32 ax, U8 gimme, SV *self, const char *name, I32 argc,
+                  SV **argv);
 
 /* Stock calls _addr as a function, so a script that wants another puts it in
  * the stash.  in_place: Net::SMTP's stash counts too, from now on. */
@@ -248,7 +256,7 @@ int nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
 /* One line with its LF as a new mortal, or NULL with the status set. */
 SV *nsx_getline(pTHX_ struct nsx_op *op);
 
-/* Takes code and separator off the line: 1, or 0 and the line unchanged. */
+/* Takes code and separator off the line, whose magic has been got: 1, or 0 and the line unchanged. */
 int nsx_parse_line(pTHX_ SV *line, SV **code, int *more);
 
 /* The first digit of the reply as a character, or NSX_DIGIT_NONE. */

@@ -86,6 +86,8 @@ nsx_fact_array(pTHX_ GV *gv, enum nsx_key key)
 {
     SV *sv = nsx_fact(aTHX_ gv, key);
 
+    if (sv && SvROK(sv) && SvAMAGIC(sv))
+        sv = amagic_deref_call(sv, to_av_amg);
     return sv && SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVAV ? (AV *)SvRV(sv)
                                                            : NULL;
 }

@@ -2,9 +2,10 @@
  * method.c - which methods of an object's class are ours, and calling those
  * that are not.
  *
- * A class is resolved once, and again when Perl says that its methods may have
- * changed: the generations of UNIVERSAL, of what the class inherits and of the
- * class itself only ever grow, so their sum is a stamp of all three.
+ * A class is resolved once an interpreter, and again when Perl says that its
+ * methods may have changed: the generations of UNIVERSAL, of what the class
+ * inherits and of the class itself only ever grow, so their sum is a stamp of
+ * all three.
  */
 #include "glue.h"
 #include "context.h"
@@ -47,6 +48,8 @@ nsx_method_boot(pTHX)
     for (m = 0; m < NSX_METHOD_COUNT; m++)
         remember_default(aTHX_ &NSX_CXT->defaults[m], method_names[m]);
     NSX_CXT->defaults[NSX_M_timeout].cv = get_cv("IO::Socket::timeout", 0);
+    Zero(NSX_CXT->classes, NSX_CLASSES, struct nsx_methods);
+    NSX_CXT->class_at = 0;
 }
 
 static int
@@ -61,38 +64,84 @@ is_default(const struct nsx_default *def, CV *cv)
 }
 
 static void
-resolve(pTHX_ struct nsx_object *obj, HV *stash)
+resolve(pTHX_ struct nsx_methods *class, HV *stash, U32 generation)
 {
     dNSX_CXT;
+    SV *old = class->order;
     int m;
 
     for (m = 0; m < NSX_METHOD_COUNT; m++) {
         GV *gv = gv_fetchmethod_autoload(stash, method_names[m], FALSE);
 
-        obj->overridden[m] =
+        class->overridden[m] =
             !is_default(&NSX_CXT->defaults[m],
                         gv && isGV_with_GP(gv) ? GvCV(gv) : NULL);
     }
-    obj->stash = stash;
+    class->order = SvREFCNT_inc((SV *)mro_get_linear_isa(stash));
+    class->generation = generation;
+    SvREFCNT_dec(old);
+}
+
+/* The entry of a class: as it is kept, or resolved into its old place, else
+ * into that after the last. */
+static struct nsx_methods *
+find_class(pTHX_ HV *stash)
+{
+    dNSX_CXT;
+    const struct mro_meta *meta = HvMROMETA(stash);
+    const U32 generation =
+        PL_sub_generation + meta->cache_gen + meta->pkg_gen;
+    struct nsx_methods *class = &NSX_CXT->classes[NSX_CXT->class_at];
+    int i;
+
+    for (i = 0; i < NSX_CLASSES; i++) {
+        if (class->order && class->order == meta->mro_linear_current)
+            break;
+        NSX_CXT->class_at = (NSX_CXT->class_at + 1) % NSX_CLASSES;
+        class = &NSX_CXT->classes[NSX_CXT->class_at];
+    }
+    if (i == NSX_CLASSES) {
+        NSX_CXT->class_at = (NSX_CXT->class_at + 1) % NSX_CLASSES;
+        class = &NSX_CXT->classes[NSX_CXT->class_at];
+    }
+    if (i == NSX_CLASSES || class->generation != generation)
+        resolve(aTHX_ class, stash, generation);
+    return class;
 }
 
 int
 nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
 {
-    struct nsx_object *obj = op->obj;
     HV *stash = SvOBJECT((SV *)op->gv) ? SvSTASH((SV *)op->gv) : NULL;
-    const struct mro_meta *meta;
-    U32 generation;
 
     if (!stash)
         return 0;
-    meta = HvMROMETA(stash);
-    generation = PL_sub_generation + meta->cache_gen + meta->pkg_gen;
-    if (obj->stash != stash || obj->generation != generation) {
-        resolve(aTHX_ obj, stash);
-        obj->generation = generation;
-    }
-    return obj->overridden[m];
+    if (!HvNAME(stash)) /* undef %Class:: took its methods, and its name */
+        return 1;
+    return find_class(aTHX_ stash)->overridden[m];
+}
+
+/*
+ * GIMME_V reads the context off PL_op, and under goto that is the goto itself,
+ * which has none of its own: the frame that called the wrapper's caller
+ * answers.  The true context stands in the block that pp_goto has just taken
+ * off the context stack, in every perl from 5.14 to 5.42 (newer ones have
+ * PL_op say the same); it lasts until something pushes a block.  Nor does
+ * goto, as an ordinary call does, make one value of none or many in scalar
+ * context: an XSUB leaves exactly one there.
+ */
+U8
+nsx_gimme(pTHX)
+{
+    return PL_op->op_type == OP_GOTO
+        ? (U8)(cxstack[cxstack_ix + 1].blk_gimme & G_WANT)
+        : (U8)GIMME_V;
+}
+
+SV *
+nsx_yes_no(pTHX_ int yes)
+{
+    return sv_2mortal(newSVsv(boolSV(yes)));
 }
 
 void
@@ -161,16 +210,58 @@ nsx_tell(pTHX_ SV *self, const char *name, I32 argc, SV **argv)
     LEAVE;
 }
 
+/* The line of the first op at or below o that after follows, line when it is
+ * that of o, or 0 without one.  A block of one statement has lost it: perl
+ * runs what is in it as a part of the `if` around, but keeps the line. */
+static line_t
+line_before(const OP *after, const OP *o, line_t line)
+{
+    const OP *kid;
+    line_t found = 0;
+
+    if (o == after || o->op_next == after)
+        return line;
+    if (!(o->op_flags & OPf_KIDS))
+        return 0;
+    for (kid = cUNOPx(o)->op_first; kid && !found; kid = OpSIBLING(kid)) {
+        if (kid->op_type == OP_NULL && kid->op_targ == OP_NEXTSTATE)
+            line = CopLINE((const COP *)kid);
+        found = line_before(after, kid, line);
+    }
+    return found;
+}
+
+/* Has Carp name the line that caller gives for a Perl sub called here, which
+ * it finds by the op to return to, until the scope is left; copy gets what stands for the statement meanwhile. */
+static void
+name_line_of_call(pTHX_ SV *copy)
+{
+    const OP *next = OpSIBLING((const OP *)PL_curcop);
+    const line_t old = CopLINE(PL_curcop);
+    const line_t line =
+        next && PL_op->op_next ? line_before(PL_op->op_next, next, old) : 0;
+    COP *cop;
+
+    if (!line || line == old)
+        return;
+    sv_setpvn(copy, (const char *)PL_curcop, sizeof *cop);
+    cop = (COP *)(void *)SvPVX(copy);
+    CopLINE_set(cop, line);
+    SAVEVPTR(PL_curcop);
+    PL_curcop = cop;
+}
+
 SV *
 nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
 {
     CV *cv = own_function(aTHX_ name);
-    SV *ret;
+    SV *ret, *copy = sv_newmortal();
 
     if (!cv) /* as the interpreter ends, say */
         Perl_croak(aTHX_ "Undefined subroutine &Net::SMTP::XS::Cmd::%s",
                    name);
     ENTER;
+    name_line_of_call(aTHX_ copy);
     SAVETMPS;
     push_arguments(aTHX_ NULL, argc, argv);
     ret = pop_result(aTHX_ call_sv((SV *)cv, G_SCALAR));
@@ -180,13 +271,14 @@ nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
 }
 
 I32
-nsx_tail_call(pTHX_ I32 ax, SV *self, const char *name, I32 argc, SV **argv)
+nsx_tail_call(pTHX_ I32 ax, U8 gimme, SV *self, const char *name, I32 argc,
+              SV **argv)
 {
     I32 i, count;
     SV **first;
 
     push_arguments(aTHX_ self, argc, argv);
-    count = call_method(name, GIMME_V);
+    count = call_method(name, gimme);
     first = PL_stack_sp - count + 1;
     for (i = 0; i < count; i++)
         PL_stack_base[ax + i] = first[i];

@@ -185,11 +185,25 @@ attach(pTHX_ GV *gv)
 }
 
 void
+nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
+{
+    const U8 gimme = nsx_gimme(aTHX);
+
+    if (SvGMAGICAL(self) || (SvROK(self) && SvAMAGIC(self)))
+        nsx_hold(aTHX_ n, args);
+    nsx_op_enter(aTHX_ op, self);
+    op->gimme = gimme;
+}
+
+void
 nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
 {
+    TAINT_NOT; /* as at the first statement of a Perl sub */
     SvGETMAGIC(self);
     op->self = SvROK(self) ? sv_2mortal(newRV_inc(SvRV(self))) : self;
     op->gv = nsx_glob(aTHX_ op->self);
+    if (SvROK(op->self) && SvRV(op->self) != (SV *)op->gv)
+        nsx_hold(aTHX_ 1, (SV **)&op->gv); /* what *{} gave */
     if (!SvROK(op->self))
         op->self = sv_2mortal(newRV_inc((SV *)op->gv));
     op->obj = nsx_object_find(aTHX_ op->gv);

@@ -89,13 +89,13 @@ I32
 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m, I32 argc,
               SV **argv)
 {
-    int ok;
+    SV *ok;
 
     if (nsx_overridden(aTHX_ op, m))
-        return nsx_tail_call(aTHX_ ax, op->self, verb_method(aTHX_ m), argc,
-                             argv);
-    ok = nsx_run_verb(aTHX_ op, m, argc, argv);
-    PL_stack_base[ax] = boolSV(ok);
+        return nsx_tail_call(aTHX_ ax, op->gimme, op->self,
+                             verb_method(aTHX_ m), argc, argv);
+    ok = nsx_yes_no(aTHX_ nsx_run_verb(aTHX_ op, m, argc, argv));
+    PL_stack_base[ax] = ok;
     return 1;
 }
 

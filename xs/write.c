@@ -913,7 +913,7 @@ nsx_dataend(pTHX_ struct nsx_op *op)
     last = nsx_fact(aTHX_ op->gv, NSX_K_LAST_CH);
     if (!last || !SvOK(last))
         return op->obj->owed
-            ? boolSV(nsx_owed_reply(aTHX_ op) == NSX_DIGIT_OK)
+            ? nsx_yes_no(aTHX_ nsx_owed_reply(aTHX_ op) == NSX_DIGIT_OK)
             : sv_2mortal(newSViv(1));
     nsx_dot_init(&dot, begin_data(aTHX_ op), bare_cr_rule(aTHX_ op, &refuse));
     if (refuse && dot.at == NSX_DOT_CR) {
@@ -926,7 +926,7 @@ nsx_dataend(pTHX_ struct nsx_op *op)
         nsx_debug_print(aTHX_ op, 1, sv_2mortal(newSVpvs(".\n")));
     if (!write_end(aTHX_ op, end, n))
         return sv_2mortal(newSViv(0));
-    return boolSV(end_of_data(aTHX_ op));
+    return nsx_yes_no(aTHX_ end_of_data(aTHX_ op));
 }
 
 int

@@ -27,7 +27,8 @@ BEGIN {
 # By name only where the stock modules are not loaded: scripts ask isa.
 { package Net::Cmd; }
 { package Net::SMTP; }
-our @ISA = ('Net::SMTP::XS::Cmd', 'Net::Cmd', $socket_class, 'Net::SMTP');
+# Net::SMTP before what it inherits, so that C3 can merge them.
+our @ISA = ('Net::SMTP::XS::Cmd', 'Net::SMTP', 'Net::Cmd', $socket_class);
 
 use constant {
     DEFAULT_TIMEOUT => 120,           # seconds
@@ -250,7 +251,14 @@ sub _begin {
     return 1;
 }
 
-sub new { _new(sub { shift->SUPER::new(@_) }, @_) }
+# The socket's constructor, as SUPER finds it where no Net::SMTP is loaded.
+sub _new_socket {
+    my $type = shift;
+    my ($new) = grep { defined } map { $_->can('new') } grep { $_ ne 'Net::SMTP' } @ISA;
+    return $type->$new(@_);
+}
+
+sub new { _new(\&_new_socket, @_) }
 
 sub DESTROY { }
 

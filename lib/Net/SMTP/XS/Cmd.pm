@@ -44,9 +44,9 @@ sub _visible {
 sub debug_print {
     my ($cmd, $out, $text) = @_;
 
-    $text = $cmd->debug_text($out, $text);
-    $text = _visible($text) if !$out && defined $text;
-    print STDERR $cmd, ($out ? '>>> ' : '<<< '), $text;
+    my @text = $cmd->debug_text($out, $text);
+    @text = map { defined $_ ? _visible($_) : $_ } @text if !$out;
+    print STDERR $cmd, ($out ? '>>> ' : '<<< '), @text;
 }
 
 # The classes of a debugged object, each indented under the class it serves.
