@@ -186,6 +186,23 @@ static int next_reply_line(struct nsx_channel *ch, nsx_status *s,
     return 0;
 }
 
+/* The usual case at little cost: one line, which is all there is. */
+static int is_one_line(struct nsx_channel *ch)
+{
+    const char *in = input(ch);
+    size_t n = ch->in.len;
+
+    if (ch->whole.len > 0 || n <= NSX_CODE_DIGITS || n > NSX_MAX_REPLY_LINE
+        || in[NSX_CODE_DIGITS] == '-' || in[n - 1] != '\n'
+        || memchr(in, '\n', n - 1) != NULL
+        || (unsigned char)(in[0] - '0') > 9
+        || (unsigned char)(in[1] - '0') > 9
+        || (unsigned char)(in[2] - '0') > 9)
+        return 0;
+    ch->whole.len = ch->whole.used = n;
+    return 1;
+}
+
 nsx_status nsx_channel_whole(struct nsx_channel *ch, struct nsx_whole *out)
 {
     struct nsx_error e;
@@ -193,7 +210,7 @@ nsx_status nsx_channel_whole(struct nsx_channel *ch, struct nsx_whole *out)
 
     if (!is_readable(ch))
         return NSX_ERROR;
-    if (ch->whole.used == 0) {
+    if (ch->whole.used == 0 && !is_one_line(ch)) {
         nsx_error_reset(&e);
         while (!next_reply_line(ch, &s, &e))
             if (s == NSX_ERROR)

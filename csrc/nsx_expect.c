@@ -63,14 +63,12 @@ nsx_errcode nsx_expect_push(struct nsx_expect *q, enum nsx_verb verb,
     return NSX_E_NONE;
 }
 
-const struct nsx_expected *nsx_expect_front(const struct nsx_expect *q)
-{
-    return q->count > 0 ? entry(q, 0) : NULL;
-}
-
 void nsx_expect_pop(struct nsx_expect *q)
 {
     q->head = q->head + 1 < q->size ? q->head + 1 : 0;
-    if (--q->count == 0)
+    if (--q->count > 0)
+        return;
+    if (q->ring != NULL)
         nsx_expect_free(q);
+    q->head = 0;
 }

@@ -35,7 +35,13 @@ nsx_errcode nsx_expect_push(struct nsx_expect *q, enum nsx_verb verb,
                             unsigned index, uint64_t sent_at);
 
 /* The one that comes next, or NULL; valid until the next push or pop. */
-const struct nsx_expected *nsx_expect_front(const struct nsx_expect *q);
+static inline const struct nsx_expected *
+nsx_expect_front(const struct nsx_expect *q)
+{
+    const struct nsx_expected *all = q->ring != NULL ? q->ring : q->few;
+
+    return q->count > 0 ? &all[q->head] : NULL;
+}
 
 /* Takes it off; the queue is not empty.  Memory goes when none is left. */
 void nsx_expect_pop(struct nsx_expect *q);

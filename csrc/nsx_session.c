@@ -278,16 +278,11 @@ static enum nsx_step uncalled(struct nsx_session *s, const struct nsx_whole *w)
                                                    : violation(s);
 }
 
-/* REPLY, ERROR, WANT_READ, or DONE: a reply is there that must stay. */
-static enum nsx_step find_reply(struct nsx_session *s)
+static enum nsx_step find_buffered(struct nsx_session *s)
 {
     const struct nsx_expected *next = nsx_expect_front(&s->queue);
     struct nsx_whole w;
-    nsx_status st;
-
-    if (s->ch->in.len == 0)
-        return NSX_STEP_WANT_READ;
-    st = nsx_channel_whole(s->ch, &w);
+    nsx_status st = nsx_channel_whole(s->ch, &w);
     if (st == NSX_ERROR)
         return broken(s);
     if (st != NSX_OK)
@@ -298,6 +293,12 @@ static enum nsx_step find_reply(struct nsx_session *s)
         && !is_possible((const char *)nsx_buf_data(&s->ch->in), &w))
         return violation(s);
     return hand_out(s, &w, next);
+}
+
+/* REPLY, ERROR, WANT_READ, or DONE: a reply is there that must stay. */
+static enum nsx_step find_reply(struct nsx_session *s)
+{
+    return s->ch->in.len > 0 ? find_buffered(s) : NSX_STEP_WANT_READ;
 }
 
 const struct nsx_answer *nsx_session_reply(const struct nsx_session *s)
