@@ -17,6 +17,7 @@ struct peer {
     char log[65536];
     int closed;      /* 1: no more octets either way */
     int mute;        /* 1: reads, says nothing */
+    int flood;       /* 1: says one reply without end */
     int in_data;
     unsigned rcpt;
     size_t recv_calls, send_calls, recv_octets;
@@ -30,6 +31,14 @@ static nsx_status peer_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
 
     (void)io;
     p->recv_calls++;
+    if (p->flood) {
+        memset(buf, 'x', n);
+        memcpy(buf, "250-", 4);
+        memcpy((char *)buf + n - 2, "\r\n", 2);
+        p->recv_octets += n;
+        *done = n;
+        return NSX_OK;
+    }
     k = k < n ? k : n;
     if (k == 0)
         return p->closed ? nsx_error_set(e, NSX_E_EOF, __func__, NULL)
@@ -629,6 +638,18 @@ static void bounded(void)
                  && s.sent < before);
         ok(s.sent - before < NSX_STEP_OCTETS + NSX_BLOCK_SIZE, "a share");
     }
+    end();
+
+    begin(4096);
+    peer.flood = 1;
+    (void)nsx_session_expect(&s, NSX_VERB_OTHER, 0, &err);
+    is_num(nsx_session_step(&s), NSX_STEP_AGAIN, "a reply without end");
+    ok(peer.recv_octets <= NSX_STEP_OCTETS, "is read a share at a time");
+    for (i = 0; i < 10 && nsx_session_step(&s) == NSX_STEP_AGAIN; i++)
+        continue;
+    is_num(nsx_session_step(&s), NSX_STEP_ERROR, "and not for ever");
+    is_num(ch.error.code, NSX_E_REPLY_LENGTH, "says so");
+    ok(peer.recv_octets < NSX_MAX_REPLY + NSX_STEP_OCTETS, "by its cap");
     end();
 }
 
