@@ -532,13 +532,22 @@ unsupported(op, ...)
     RETURN_IV(0);
 
 void
-datasend(op, ...)
-    nsx_op_t op
+datasend(self, ...)
+    SV *self
   PREINIT:
+    struct nsx_op op;
     struct nsx_body body;
     SV **args;
     I32 count;
   PPCODE:
+    if (items == 2 && nsx_waiting_add(aTHX_ self, ST(1))) {
+        dXSTARG;
+
+        XSprePUSH;
+        PUSHi(1);
+        XSRETURN(1);
+    }
+    nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
     args = arguments(aTHX_ ax, items, 1, 0);
     nsx_body_init(aTHX_ &body, items - 1, args);
     count = return_sent(aTHX_ ax, op.gimme, nsx_datasend(aTHX_ &op, &body, 0));
@@ -558,10 +567,15 @@ rawdatasend(op, ...)
     XSRETURN(count);
 
 void
-dataend(op, ...)
-    nsx_op_t op
+dataend(self, ...)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
   PPCODE:
     PERL_UNUSED_VAR(items);
+    nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
+    if (op.obj->waits && !nsx_waiting_is_steady(aTHX))
+        (void)nsx_waiting_flush(aTHX_ &op, 1);
     RETURN_SV(nsx_dataend(aTHX_ &op));
 
 void

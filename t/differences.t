@@ -368,6 +368,7 @@ bdat-array             t/oracle-defects.t  bdat of lines by reference
 bdat-list              t/oracle-defects.t  bdat of a list
 bdat-undef             t/differences.t     undef to bdat is an empty chunk
 body-memory            t/oracle-defects.t  memory does not follow the message
+waiting-lines          t/waiting.t         a layer tells that octets wait
 tls-timeout            xt/tls-stock.t      Timeout ignored for replies
 tls-timeout            t/tls-faults.t      a reply that comes too slowly
 tls-cr                 xt/tls-stock.t      CR left in messages and capabilities

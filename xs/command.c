@@ -660,6 +660,7 @@ nsx_response(pTHX_ struct nsx_op *op)
     if (obj->replies == watch.replies)
         obj->replies++; /* whatever it was, it is over */
     nsx_watch_end(aTHX_ &watch);
+    obj->touched = nsx_clock_ms();
     return digit;
 }
 

@@ -5,6 +5,7 @@
 #define NSX_CONTEXT_H
 
 #include "glue.h"
+#include "waiting.h"
 
 /* What stands in a method's place when nobody overrode it: an XSUB of ours,
  * told by its C function and index, or a Perl function told by address. */
@@ -35,6 +36,9 @@ typedef struct {
     XSUBADDR_t addr_xsub; /* our _addr, which stock calls as a function */
     GV *addr[2];          /* where scripts may put another in its place */
     int in_place;         /* 1 once Net::SMTP's own names are ours */
+    char *block;          /* NSX_BLOCK_SIZE octets for bodies, or NULL */
+    int block_lent;       /* 1 while a call has it */
+    struct nsx_waiting waiting; /* whose octets wait in it */
 } nsx_cxt;
 
 nsx_cxt *nsx_context(pTHX);

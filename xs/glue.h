@@ -97,7 +97,8 @@ enum nsx_handle {
 struct nsx_object {
     struct nsx_channel ch;
     struct nsx_buf out;     /* the command being built */
-    char *block;            /* NSX_BLOCK_SIZE octets for bodies, or NULL */
+    int waits;              /* 1 while octets of it wait to be sent */
+    int64_t touched;        /* when datasend or a reply was last here */
     enum nsx_handle handle;
     Pid_t owner;            /* the process that may say goodbye on it */
     int inherited;          /* 1 in a thread that cloned a TLS object */
@@ -153,10 +154,12 @@ GV *nsx_glob(pTHX_ SV *self);
 /* The engine of a glob when it has one, else NULL. */
 struct nsx_object *nsx_object_find(pTHX_ GV *gv);
 
-/* Starts a call: finds or attaches the engine.  args are the call's n
+/* Starts a call: finds or attaches the engine, and sends what waits (waiting.h);
+ * nsx_op_begin_waiting leaves that to the call.  args are the call's n
  * arguments, held when to look at self may run code. */
 void nsx_op_enter(pTHX_ struct nsx_op *op, SV *self);
 void nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args);
+void nsx_op_begin_waiting(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args);
 
 /* The descriptor as it is now, -1 when the handle is closed.  Notices a
  * handle that was closed, reopened or tied since the last look. */
@@ -308,6 +311,10 @@ int nsx_write_unit(pTHX_ struct nsx_op *op, const char *data, size_t n,
 int nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish);
 int nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body);
 
+/* Begins a part of a message: a die before nsx_watch_end leaves the session
+ * torn, and what code that runs meanwhile wants to send is refused. */
+void nsx_part_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op);
+
 /* The datasend method, with the rest of the message still to come: a die in it
  * leaves the session torn. */
 SV *nsx_call_datasend(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
@@ -333,6 +340,41 @@ int nsx_send_whole(pTHX_ struct nsx_op *op, struct nsx_body *body);
 
 /* Status of a body that BareCR => 'refuse' refuses (RFC 5321 4.2.2). */
 #define NSX_BARE_CR_CODE 554
+
+/* --- block.c ----------------------------------------------------------- */
+
+/* NSX_BLOCK_SIZE octets, the call's until the enclosing LEAVE. */
+char *nsx_block_borrow(pTHX);
+
+/* The interpreter's block itself, for who asks whether it is lent. */
+char *nsx_block_own(pTHX);
+void nsx_block_free(pTHX);
+
+/* --- waiting.c --------------------------------------------------------- */
+
+/* Puts text behind what waits, or begins to wait with it: 1, or 0 when it has
+ * to be sent the ordinary way.  The first is for a call on self that is not
+ * entered yet. */
+int nsx_waiting_add(pTHX_ SV *self, SV *text);
+int nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text);
+
+/* 1 while nothing about the object that waits was changed. */
+int nsx_waiting_is_steady(pTHX);
+
+/* Sends what waits of the object; with the end of data behind it.  1, or 0
+ * with the session ended and the status set. */
+int nsx_waiting_flush(pTHX_ struct nsx_op *op, int more);
+int nsx_waiting_finish(pTHX_ struct nsx_op *op);
+
+/* Sends what waits in this interpreter, without running Perl code; an error
+ * stays in the channel. */
+void nsx_waiting_send_all(pTHX);
+
+/* The object goes: what it has waiting is tried once. */
+void nsx_waiting_drop(pTHX_ struct nsx_object *obj);
+
+/* The handle without the layer that is there while octets wait. */
+PerlIO *nsx_waiting_below(PerlIO *f);
 
 /* --- smtp.c ------------------------------------------------------------ */
 

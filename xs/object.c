@@ -22,7 +22,7 @@ nsx_glue_boot(pTHX)
 {
     MY_CXT_INIT;
 
-    MY_CXT.in_place = 0;
+    Zero(&MY_CXT, 1, my_cxt_t);
     nsx_keys_boot(aTHX_ MY_CXT.keys);
     nsx_method_boot(aTHX);
     nsx_addr_boot(aTHX);
@@ -35,6 +35,9 @@ nsx_glue_clone(pTHX)
 #ifdef MY_CXT_CLONE
     MY_CXT_CLONE;
 
+    MY_CXT.block = NULL; /* the parent's */
+    MY_CXT.block_lent = 0;
+    Zero(&MY_CXT.waiting, 1, struct nsx_waiting);
     nsx_keys_boot(aTHX_ MY_CXT.keys);
     nsx_method_boot(aTHX);
     nsx_addr_boot(aTHX);
@@ -61,14 +64,13 @@ object_free(struct nsx_object *obj)
     nsx_channel_free(&obj->ch);
     nsx_buf_wipe(&obj->out);
     nsx_buf_free(&obj->offered);
-    nsx_free(obj->block);
     nsx_free(obj);
 }
 
 static int
 io_fileno(pTHX_ IO *io)
 {
-    return io && IoIFP(io) ? PerlIO_fileno(IoIFP(io)) : -1;
+    return io && IoIFP(io) ? PerlIO_fileno(nsx_waiting_below(IoIFP(io))) : -1;
 }
 
 /* A forked child does not own the TLS session and says nothing on it. */
@@ -87,6 +89,7 @@ magic_free(pTHX_ SV *sv, MAGIC *mg)
     struct nsx_object *obj = (struct nsx_object *)(void *)mg->mg_ptr;
 
     if (obj) {
+        nsx_waiting_drop(aTHX_ obj);
         say_goodbye(aTHX_ obj, sv);
         object_free(obj);
         mg->mg_ptr = NULL;
@@ -184,19 +187,9 @@ attach(pTHX_ GV *gv)
     return obj;
 }
 
-void
-nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
-{
-    const U8 gimme = nsx_gimme(aTHX);
-
-    if (SvGMAGICAL(self) || (SvROK(self) && SvAMAGIC(self)))
-        nsx_hold(aTHX_ n, args);
-    nsx_op_enter(aTHX_ op, self);
-    op->gimme = gimme;
-}
-
-void
-nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
+/* The engine of self; what waits goes on waiting. */
+static void
+find_engine(pTHX_ struct nsx_op *op, SV *self)
 {
     TAINT_NOT; /* as at the first statement of a Perl sub */
     SvGETMAGIC(self);
@@ -210,6 +203,38 @@ nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
     if (!op->obj)
         op->obj = attach(aTHX_ op->gv);
     op->obj->unsure = 1;
+}
+
+static void
+send_waiting(pTHX_ struct nsx_op *op)
+{
+    if (op->obj->waits)
+        (void)nsx_waiting_flush(aTHX_ op, 0);
+}
+
+void
+nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
+{
+    find_engine(aTHX_ op, self);
+    send_waiting(aTHX_ op);
+}
+
+void
+nsx_op_begin_waiting(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
+{
+    const U8 gimme = nsx_gimme(aTHX);
+
+    if (SvGMAGICAL(self) || (SvROK(self) && SvAMAGIC(self)))
+        nsx_hold(aTHX_ n, args);
+    find_engine(aTHX_ op, self);
+    op->gimme = gimme;
+}
+
+void
+nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
+{
+    nsx_op_begin_waiting(aTHX_ op, self, n, args);
+    send_waiting(aTHX_ op);
 }
 
 static enum nsx_handle

@@ -494,8 +494,8 @@ part_left(pTHX_ void *arg)
         obj->torn = 1;
 }
 
-static void
-part_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op)
+void
+nsx_part_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op)
 {
     nsx_watch_begin(aTHX_ watch, op, part_left);
     watch->inside = 1;
@@ -682,16 +682,6 @@ encode_block(struct nsx_dot *dot, struct nsx_body *body, char *out,
     return used;
 }
 
-static char *
-staging_block(pTHX_ struct nsx_object *obj)
-{
-    if (!obj->block)
-        obj->block = (char *)nsx_alloc(NSX_BLOCK_SIZE);
-    if (!obj->block)
-        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
-    return obj->block;
-}
-
 /* The whole encoded body as one scalar, for an overriding
  * _syswrite_with_timeout. */
 static int
@@ -699,13 +689,16 @@ send_by_method(pTHX_ struct nsx_op *op, struct nsx_dot *dot,
                struct nsx_body *body)
 {
     SV *all = sv_2mortal(newSVpvs(""));
-    char *block = staging_block(aTHX_ op->obj);
+    char *block;
 
+    ENTER;
+    block = nsx_block_borrow(aTHX);
     while (!body_done(body)) {
         size_t n = encode_block(dot, body, block, NSX_BLOCK_SIZE);
 
         sv_catpvn(all, block, n);
     }
+    LEAVE;
     return nsx_write_unit(aTHX_ op, SvPVX(all), SvCUR(all), 1);
 }
 
@@ -720,9 +713,11 @@ static int
 send_body(pTHX_ struct nsx_op *op, struct nsx_dot *dot,
           struct nsx_body *body, int finish)
 {
-    char *block = staging_block(aTHX_ op->obj);
+    char *block;
     int ok = 1;
 
+    ENTER;
+    block = nsx_block_borrow(aTHX);
     do {
         size_t n = encode_block(dot, body, block,
                                 NSX_BLOCK_SIZE - NSX_DOT_END_ROOM);
@@ -732,6 +727,7 @@ send_body(pTHX_ struct nsx_op *op, struct nsx_dot *dot,
             n = finish_block(dot, block, n);
         ok = nsx_write(aTHX_ op, block, n, !(last && finish), body);
     } while (ok && !body_done(body));
+    LEAVE;
     return ok;
 }
 
@@ -767,6 +763,8 @@ send_part(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
     STRLEN length = nsx_body_length(aTHX_ body);
 
     guard_body(aTHX_ op, body);
+    if (!nsx_waiting_flush(aTHX_ op, 1))
+        return -1;
     if (nsx_is_closed(aTHX_ op))
         return 0;
     if (op->obj->owed && nsx_owed_reply(aTHX_ op) != NSX_DIGIT_MORE)
@@ -786,6 +784,9 @@ send_part(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
         return -1;
     }
     body_skip_empty(body);
+    if (!finish && body->count == 1
+        && nsx_waiting_begin(aTHX_ op, body->item[0]))
+        return 1;
     if (length > 0) {
         char last = body_last(body);
 
@@ -804,7 +805,7 @@ nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish)
 
     if (nsx_interrupts(aTHX_ op))
         return 0;
-    part_begin(aTHX_ &watch, op);
+    nsx_part_begin(aTHX_ &watch, op);
     sent = send_part(aTHX_ op, body, finish);
     nsx_watch_end(aTHX_ &watch);
     return sent;
@@ -869,7 +870,7 @@ nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body)
 
     if (nsx_interrupts(aTHX_ op))
         return 0;
-    part_begin(aTHX_ &watch, op);
+    nsx_part_begin(aTHX_ &watch, op);
     sent = send_raw_part(aTHX_ op, body);
     nsx_watch_end(aTHX_ &watch);
     return sent;
@@ -885,8 +886,9 @@ write_end(pTHX_ struct nsx_op *op, const char *end, size_t n)
     struct nsx_watch watch;
     int ok;
 
-    part_begin(aTHX_ &watch, op);
-    ok = nsx_write_unit(aTHX_ op, end, n, 0);
+    nsx_part_begin(aTHX_ &watch, op);
+    ok = op->obj->waits ? nsx_waiting_finish(aTHX_ op)
+                        : nsx_write_unit(aTHX_ op, end, n, 0);
     nsx_watch_end(aTHX_ &watch);
     return ok;
 }
