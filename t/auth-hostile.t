@@ -17,7 +17,7 @@ sub attempt {
     my ($name, $fault, $also) = @_;
     my $server = NSX::Test::Server->start(smtp => NSX::Test::Sasl->smtp(
         mechanisms => [$name, 'PLAIN', 'LOGIN'], faults => { $name => $fault }));
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 5)
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60)
         or die $@;
     my %saw = (result => [
         $name eq 'XOAUTH2' ? $smtp->auth($user, undef, token => 'x' x 30)
@@ -78,7 +78,7 @@ subtest 'a refusal inside the exchange' => sub {
     my $server = NSX::Test::Server->start(smtp => NSX::Test::Sasl->smtp(
         mechanisms => ['SCRAM-SHA-256', 'PLAIN'],
         faults     => { 'SCRAM-SHA-256' => 'refuses in exchange' }));
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 5);
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60);
     ok !$smtp->auth($user, 'wrong'), 'false';
     is $smtp->code, 535, 'the server\'s final reply is read';
     is_deeply [$smtp->message], ["5.7.8 no\n", "SCRAM-SHA-256: invalid-proof\n"], 'and its reason';
@@ -109,7 +109,7 @@ subtest 'a first challenge that should have been empty' => sub {
         '220 mx', '<', ['send', "250-mx\r\n250 AUTH PLAIN\r\n"],
         qr/^AUTH PLAIN\r/, '334 c2F5', qr/^\*\r/, '501 cancelled'
     ]]);
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 5);
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60);
     ok !$smtp->auth($user, 'p' x 20_000), 'is no invitation';
     is $smtp->message, 'PLAIN: unexpected challenge', 'reason';
     my $log = $server->finish;
@@ -121,7 +121,7 @@ subtest 'control characters of the server in its reason' => sub {
         '220 mx', '<', ['send', "250-mx\r\n250 AUTH XOAUTH2\r\n"],
         '<', '334 ' . encode_base64("evil\e[2J\r\n250 ok", ''), '<', '535 no'
     ]]);
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 5);
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60);
     ok !$smtp->auth($user, undef, token => 'x'), 'refused';
     is +($smtp->message)[1], "XOAUTH2: evil?[2J??250 ok\n", 'are made harmless';
     $server->tell_to_stop;

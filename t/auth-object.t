@@ -60,7 +60,7 @@ my %login = (LOGIN => { start => '', steps => [$user, $password] });
 sub run {
     my ($server, $sasl, $code, %new) = @_;
     $server = NSX::Test::Server->start(%$server);
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 5, %new)
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60, %new)
         or die $@;
     $@ = 'mine';
     my %ran = (result => [$smtp->auth($sasl)], error => $@, code => $smtp->code);

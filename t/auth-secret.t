@@ -37,7 +37,7 @@ sub session {
     my ($said, $result);
     $said = stderr_of(sub {
         my $smtp = ($class || 'Net::SMTP::XS')
-            ->new($server->host, Port => $server->port, Timeout => 10, %$new) or die $@;
+            ->new($server->host, Port => $server->port, Timeout => 60, %$new) or die $@;
         $result = $code->($smtp);
         $smtp->quit;
     });
@@ -251,7 +251,7 @@ use constant SECRET_LENGTH => 60;
 
 sub authenticate_with_seed {
     my ($server, $name, $seed, $keep) = @_;
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 10) or die $@;
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60) or die $@;
     my $secret = 'x' x SECRET_LENGTH;
     substr $secret, $_, 1, seeded_letter($seed, $_) for 0 .. SECRET_LENGTH - 1;
     my $refused = $name =~ /OAUTH/

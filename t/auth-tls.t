@@ -81,7 +81,7 @@ sub session {
             }
         },
     );
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 10, %new)
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60, %new)
         or die "no session: $@";
     $smtp->starttls(SSL_ca_file => NSX::Test::TLS->cert('ca.pem')) or die "no TLS: $@";
     my %saw = (result => [$code->($smtp)], code => $smtp->code, message => join '', $smtp->message);
@@ -228,7 +228,7 @@ subtest 'TLS of IO::Socket::SSL' => sub {
                 : '250 AUTH PLAIN');
         }
     });
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 10,
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60,
         AuthRequiresTLS => 1) or die "no session: $@";
     is_deeply [$smtp->auth($user, $password)], [], 'AuthRequiresTLS before';
     $smtp->_STARTTLS or die $smtp->message;

@@ -17,7 +17,7 @@ my ($user, $password, $token) = map { NSX::Test::Sasl->$_ } qw(user password tok
 sub session {
     my ($sasl, $code, %new) = @_;
     my $server = NSX::Test::Server->start(smtp => NSX::Test::Sasl->smtp(%$sasl));
-    my $smtp   = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 10, %new)
+    my $smtp   = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 60, %new)
         or die "no session: $@";
     $code->($smtp);
     my $open = defined fileno $smtp;

@@ -59,11 +59,24 @@ sub elapsed {
     return Time::HiRes::time() - $from;
 }
 
-# The shortest of several: what a busy machine adds does not count.
+# The shortest of several: what a busy machine adds does not count, so that it is
+# tried until one is shorter than $enough.
 sub fastest {
-    my ($times, $code) = @_;
-    my ($least) = sort { $a <=> $b } map { elapsed($code) } 1 .. $times;
+    my ($times, $enough, $code) = @_;
+    my $least;
+    for (1 .. $times) {
+        my $took = elapsed($code);
+        $least = $took if !defined $least || $took < $least;
+        last if $least < $enough;
+    }
     return $least;
+}
+
+# A step of the server: a signal for the process that MAIL names.
+sub alarm_the_sender {
+    my $line = shift->line;
+    kill ALRM => $1 if $line =~ /<(\d+)\@/;
+    return;
 }
 
 # Waits until the peer's octets are here.
@@ -135,66 +148,65 @@ oracle(
         my $s = $t->connect;
         my $signals = 0;
         local $SIG{ALRM} = sub { $signals++ };
-        Time::HiRes::alarm(0.1);
-        my $ok = $s->mail('a@test');
+        my $ok = $s->mail("$$\@test");
         return (ok => bit($ok), code => $s->code, signals => $signals);
     },
         { ok => 0, code => 421, signals => 1 },
         { ok => 1, code => 250, signals => 1 },
-        script => [ @{ talk([]) }, '<', [ 'delay', 0.5 ], '250 ok' ]),
+        script => [ @{ talk([]) }, \&alarm_the_sender, [ 'delay', 1 ], '250 ok' ]),
     row('02 Timeout holds for writes', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.4);
+        my $s = $t->connect(wait => 0.4);
         small_buffer($s);
         my $ok = 'none';
-        my $in_time = $t->within(1.5, sub { $ok = bit($s->rawdatasend('x' x 8_000_000)) });
+        my $in_time = $t->within(6, sub { $ok = bit($s->rawdatasend('x' x 8_000_000)) });
         return (in_time => $in_time, ok => $ok);
     },
         { in_time => 0, ok => 'none' },
         { in_time => 1, ok => 0 },
-        script => [ @{ talk([]) }, [ 'stall', 10 ] ], server => { rcvbuf => 4096 }),
+        script => [ @{ talk([]) }, [ 'stall', 60 ] ], server => { rcvbuf => 4096 }),
     row('03 a late reply answers no other command', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.2);
+        my $s = $t->connect(wait => 0.2);
         my $mail = $s->mail('a@test');
-        await_octets($s, 2) if defined fileno $s;
+        await_octets($s, 60) if defined fileno $s;
         my $to = $s->recipient('refused@test');
         return (mail => bit($mail), recipient => bit($to), open => bit(defined fileno $s));
     },
         { mail => 0, recipient => 1, open => 1 },
         { mail => 0, recipient => 0, open => 0 },
-        script => [ @{ talk([]) }, '<', [ 'delay', 0.7 ], '250 late', '<', '550 no' ]),
+        script => [ @{ talk([]) }, '<', [ 'delay', 2 ], '250 late', '<', '550 no' ]),
     row('04 what came before a timeout is not half lost', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.2);
+        my $s = $t->connect(wait => 0.2);
         $s->command('X');
         $s->response;
-        await_octets($s, 2) if defined fileno $s;
+        await_octets($s, 60) if defined fileno $s;
         return (next => scalar $s->getline);
     },
         { next => "st\n" },
         { next => undef },
-        script => [ @{ talk([]) }, '<', [ 'send', '250-fir' ], [ 'delay', 0.7 ], "st\r\n250 x" ]),
+        script => [ @{ talk([]) }, '<', [ 'send', '250-fir' ], [ 'delay', 2 ], "st\r\n250 x" ]),
     row('05 a drip of octets does not evade Timeout', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.4);
+        my $s = $t->connect(wait => 0.4);
         my $ok = 'none';
-        my $in_time = $t->within(1.4, sub { $ok = bit($s->mail('a@test')) });
+        my $in_time = $t->within(5, sub { $ok = bit($s->mail('a@test')) });
         return (in_time => $in_time, ok => $ok);
     },
         { in_time => 0, ok => 'none' },
         { in_time => 1, ok => 0 },
-        script => [ @{ talk([]) }, '<', [ 'drip', 'x', 0.1, 40 ] ]),
+        script => [ @{ talk([]) }, '<', [ 'drip', 'x', 0.1, 150 ] ]),
     row('05 nor does a drip of lines', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.4);
+        my $s = $t->connect(wait => 0.4);
         my $ok = 'none';
-        my $in_time = $t->within(1.4, sub { $ok = bit($s->mail('a@test')) });
+        my $in_time = $t->within(5, sub { $ok = bit($s->mail('a@test')) });
         return (in_time => $in_time, ok => $ok);
     },
         { in_time => 0, ok => 'none' },
         { in_time => 1, ok => 0 },
-        script => [ @{ talk([]) }, '<', [ 'drip', "250-x\r\n", 0.1, 40 ] ]),
+        script => [ @{ talk([]) }, '<', [ 'drip', "250-x\r\n", 0.1, 150 ] ]),
     row('06 a reply has an end', sub {
         my $t = shift;
         my $s = $t->connect;
@@ -215,26 +227,25 @@ oracle(
         script => [ @{ talk([]) }, '<', [ 'send', '250 ' . 'x' x 300_000 . "\r\n" ] ]),
     row('08 SkipBad waits once for a dead server', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.3);
+        my $s = $t->connect(wait => 1);
         my @ok;
         my $took = elapsed(sub { @ok = $s->to(map({"a$_\@test"} 1 .. 5), { SkipBad => 1 }) });
-        return (taken => scalar @ok, long => bit($took > 1.2));
+        return (taken => scalar @ok, long => bit($took > 4));
     },
         { taken => 0, long => 1 },
         { taken => 0, long => 0 },
         script => talk([])),
     row('09 no hole in the data after a timeout', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.2);
-        $s->mail('a@test');
-        $s->to('b@test');
-        $s->data;
+        my $s = $t->connect;
+        open_data($s);
+        $s->timeout(0.2);
         small_buffer($s);
         my $tries = 0;
         1 while $s->datasend('x' x 900 . "\n") && $tries++ < 20_000;
         my $hole = bit($tries < 20_000);
-        await_writable($s, 5) if defined fileno $s;
-        $s->timeout(3);
+        await_writable($s, 60) if defined fileno $s;
+        $s->timeout(60);
         my $more = $s->datasend("the end\n");
         my $end = $s->dataend;
         return (hole => $hole, more => bit($more), end => bit($end));
@@ -247,7 +258,7 @@ oracle(
         my $t = shift;
         my $s = $t->connect;
         my $off = unpack 'i', getsockopt $s, Socket::IPPROTO_TCP(), Socket::TCP_NODELAY();
-        my $took = fastest(6, sub { $s->mail('a@test'); $s->to('b@test'); $s->data("x\n" x 100) });
+        my $took = fastest(60, STALL, sub { $s->mail('a@test'); $s->to('b@test'); $s->data("x\n" x 100) });
         return (nodelay => bit($off), long => bit($took > STALL));
     },
         { nodelay => 0 },    # and the stall, where the system delays its ACKs
@@ -257,7 +268,7 @@ oracle(
         my $s = $t->connect;
         $s->mail('a@test', Bits => 'binary');
         $s->to('b@test');
-        my $took = fastest(4, sub { $s->bdat('') });
+        my $took = fastest(60, STALL, sub { $s->bdat('') });
         return (long => bit($took > STALL));
     },
         {},
@@ -270,11 +281,11 @@ oracle(
         $s->to('b@test');
         $s->data;
         my $sent = $s->datasend("first line\n");
-        select undef, undef, undef, 0.3;
+        await_octets($s, 60);
         my $tries = 0;
-        while ($sent && $tries++ < 100) {
+        while ($sent && $tries++ < 3000) {
+            select undef, undef, undef, 0.02;
             $sent = $s->datasend("another line\n");
-            select undef, undef, undef, 0.005;
         }
         return (sent => bit($sent), code => $s->code, message => scalar $s->message);
     },
@@ -283,15 +294,15 @@ oracle(
         script => [ @{ talk([], '250 ok', '250 ok', '354 go') }, [ 'octets', 5 ], '552 too big', [ 'delay', 0.1 ], ['close'] ]),
     row('92 a command that was not sent has no reply to wait for', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.6);
+        my $s = $t->connect(wait => 2);
         fill_buffers($s);
         my $ok;
         my $took = elapsed(sub { $ok = $s->mail('a@test') });
-        return (ok => bit($ok), twice => bit($took > 1.05));
+        return (ok => bit($ok), twice => bit($took > 3.8));
     },
         { ok => 0, twice => 1 },
         { ok => 0, twice => 0 },
-        script => [ @{ talk([]) }, [ 'stall', 10 ] ], server => { rcvbuf => 4096 },
+        script => [ @{ talk([]) }, [ 'stall', 60 ] ], server => { rcvbuf => 4096 },
         needs => 3.08),
 
     # ---- what must not pass
@@ -535,7 +546,7 @@ oracle(
         after => sub { (data => ($_[0]{messages}[0] || {})->{data}) }),
     row('52 datafh closed at once ends the message', sub {
         my $t = shift;
-        my $s = $t->connect(Timeout => 0.5);
+        my $s = $t->connect(wait => 4);
         $s->mail('a@test');
         $s->to('b@test');
         my $fh = $s->datafh;
@@ -682,7 +693,7 @@ oracle(
         my $fh = $s->tied_fh;
         $s->command('X');
         local $SIG{__WARN__} = sub { };
-        my $in_time = $t->within(0.7, sub { read $fh, my $buf, 100 });
+        my $in_time = $t->within(3, sub { read $fh, my $buf, 100 });
         return (in_time => $in_time);
     },
         { in_time => 0 }, { in_time => 1 },

@@ -66,7 +66,7 @@ sub every_method {
         code    => sub {
             my $t = shift;
             for my $call (@calls) {
-                my $s = $t->connect(Timeout => $more{timeout} || 5);
+                my $s = $t->connect(defined $more{timeout} ? (wait => $more{timeout}) : ());
                 $t->list($s, @$call);
                 $t->note($call->[0] => $s->code, $s->message, defined fileno $s ? 1 : 0);
                 $s->close;

@@ -18,7 +18,7 @@ sub connected {
     my ($server_arg, %arg) = @_;
     my $server = NSX::Test::TLS->implicit(%$server_arg);
     my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1,
-        Timeout => 10, %ca, %arg);
+        Timeout => 60, %ca, %arg);
     diag($@) if !$smtp && !$server_arg->{expect_failure};
     return wantarray ? ($smtp, $server) : $smtp;
 }
@@ -67,7 +67,7 @@ told(qr/^SSL_use_cert needs SSL_cert_file/, SSL_use_cert => 1);
 
 subtest 'in starttls: before anything is sent' => sub {
     my $server = NSX::Test::TLS->starttls;
-    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, Timeout => 10, SSL_colour => 'red');
+    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, Timeout => 60, SSL_colour => 'red');
     ok($smtp, 'new does not look at them without SSL');
     ok(!eval { $smtp->starttls; 1 }, 'starttls does');
     like($@, qr/^SSL_colour is not supported/, 'by name');
@@ -168,7 +168,7 @@ SKIP: {
         my $new = sub {
             my ($server_arg, %arg) = @_;
             my $server = NSX::Test::TLS->implicit(%$server_arg);
-            return Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 10, %arg);
+            return Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 60, %arg);
         };
         ok(!$new->({}), 'none set: refused');
         IO::Socket::SSL::set_client_defaults(SSL_ca_file => cert('ca.pem'));

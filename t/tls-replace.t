@@ -23,7 +23,7 @@ ok(!$INC{'Net/SMTP/XS/TLS.pm'}, 'TLS is not loaded before it is needed');
 
 for my $class ('Net::SMTP', 'My::Mailer') {
     my $server = NSX::Test::TLS->implicit;
-    my $smtp = $class->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 10, %ca);
+    my $smtp = $class->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 60, %ca);
     ok($smtp, "$class, SSL => 1") or diag($@);
     is(ref $smtp, $class, 'its class');
     ok($smtp->get_cipher, 'get_cipher');
@@ -31,7 +31,7 @@ for my $class ('Net::SMTP', 'My::Mailer') {
     ok($smtp->mail('a@b.example') && $smtp->quit, 'a session');
 
     $server = NSX::Test::TLS->starttls;
-    $smtp = $class->new('127.0.0.1', Port => $server->port, Timeout => 10);
+    $smtp = $class->new('127.0.0.1', Port => $server->port, Timeout => 60);
     ok(!$smtp->get_cipher, 'in the clear');
     ok($smtp->starttls(%ca), 'starttls') or diag($@);
     is(ref $smtp, $class, 'its class');
@@ -41,7 +41,7 @@ for my $class ('Net::SMTP', 'My::Mailer') {
 is($My::Mailer::hellos, 3, 'the override of hello was called each time');
 
 my $server = NSX::Test::TLS->implicit(cert => 'elsewhere.pem');
-ok(!Net::SMTP->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 10, %ca), 'the wrong host');
+ok(!Net::SMTP->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 60, %ca), 'the wrong host');
 like($@, qr/hostname verification failed/, 'is refused');
 
 done_testing;

@@ -25,7 +25,7 @@ sub start_server {
     open STDERR, '>&', $errors;
     return if !$pid;
     local $SIG{ALRM} = sub { die "openssl does not start\n" };
-    alarm 10;
+    alarm 120;
     eval { while (<$out>) { last if ($port) = /^ACCEPT .*:(\d+)\s*$/ } };
     alarm 0;
 }
@@ -38,7 +38,7 @@ plan skip_all => 'openssl s_server tells no port' if !$port;
 # The object is one that a script blessed itself: that server greets nobody.
 sub connected {
     my (%arg) = @_;
-    my $smtp = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
+    my $smtp = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 60)
         or return diag("connect: $!");
     bless $smtp, 'Net::SMTP::XS';
     my $ok = Net::SMTP::XS::TLS->start_SSL($smtp,

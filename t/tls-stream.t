@@ -20,7 +20,7 @@ sub connected {
         $c->say('220 mail.nsx.example');
         $script->($c);
     });
-    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 10,
+    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 60,
         SendHello => 0, SSL_ca_file => NSX::Test::TLS::cert('ca.pem'), %arg);
     $smtp or do { diag($@); return };
     ${*$smtp}{test_server} = $server;    # lives as long
@@ -134,12 +134,12 @@ subtest 'the handle' => sub {
     ok($smtp->opened, 'opened');
     ok($smtp->connected, 'connected');
     is($smtp->peerhost, '127.0.0.1', 'peerhost');
-    is($smtp->timeout, 10, 'timeout');
+    is($smtp->timeout, 60, 'timeout');
     ok(binmode $smtp, 'binmode');
     is(tell $smtp, -1, 'tell');
     vec(my $bits = '', fileno $smtp, 1) = 1;
     print $smtp "NOOP\r\n";
-    is(select($bits, undef, undef, 5), 1, 'select');
+    is(select($bits, undef, undef, 60), 1, 'select');
     is(scalar <$smtp>, "250 NOOP\r\n", 'finds what came');
     ok(IO::Handle::sync($smtp) || 1, 'sync does not crash');
     ok($smtp->autoflush(1), 'autoflush');
@@ -163,7 +163,7 @@ subtest 'without blocking' => sub {
 
 subtest 'stop_SSL' => sub {
     my $server = NSX::Test::TLS->implicit;
-    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 2,
+    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 60,
         SSL_ca_file => NSX::Test::TLS::cert('ca.pem'));
     ok($smtp->stop_SSL, 'true');
     ok(!$smtp->is_SSL, 'no TLS any more');

@@ -35,7 +35,7 @@ my $wrong_print = 'sha256$' . '00' x 32;
 sub attempt {
     my ($server_arg, %arg) = @_;
     my $server = NSX::Test::TLS->implicit(%$server_arg);
-    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 10, %arg);
+    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, SSL => 1, Timeout => 60, %arg);
     return ($smtp, $smtp ? '' : $@, $server);
 }
 
@@ -174,7 +174,7 @@ accepted('and one that may be missing', {}, %ca, SSL_ocsp_mode => 16);
         {}, %ca, SSL_verify_callback => sub {0});
 
     my $server = NSX::Test::TLS->starttls;
-    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, Timeout => 10);
+    my $smtp = Net::SMTP::XS->new('127.0.0.1', Port => $server->port, Timeout => 60);
     ok(!eval { $smtp->starttls(%ca, SSL_verify_callback => sub { die "no\n" }); 1 },
         'a callback that dies');
     is($@, "no\n", 'its words');

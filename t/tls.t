@@ -21,7 +21,7 @@ my $ca = NSX::Test::TLS::cert('ca.pem');
 sub connected {
     my ($server, %arg) = @_;
     my $class = delete $arg{class} || 'Net::SMTP::XS';
-    my $smtp = $class->new('127.0.0.1', Port => $server->port, Timeout => 10,
+    my $smtp = $class->new('127.0.0.1', Port => $server->port, Timeout => 60,
         SSL_ca_file => $ca, %arg);
     diag("new: $@") if !$smtp;
     return $smtp;

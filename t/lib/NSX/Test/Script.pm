@@ -45,7 +45,7 @@ use NSX::Test::Server;
 our @EXPORT = qw(scripts without);
 use Exporter 'import';
 
-use constant LIMIT => 15;              # seconds for one program
+use constant LIMIT => 180;             # seconds for one program
 use constant POLL  => 0.01;
 use constant AT_A_TIME => 3;           # entries
 use constant OLDEST_COMPARED => 3.08;

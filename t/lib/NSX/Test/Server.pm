@@ -55,7 +55,7 @@ use NSX::Test::Server::Session;
 
 sub start {
     my ($class, %arg) = @_;
-    my $self = bless { limit => 20, owner => $$, %arg }, $class;
+    my $self = bless { limit => 180, owner => $$, %arg }, $class;
     $self->_listen;
     $self->{file} = File::Temp->new(TEMPLATE => 'nsx-server-XXXXXXXX', TMPDIR => 1);
     pipe my $stop, my $stopper or die "pipe: $!";

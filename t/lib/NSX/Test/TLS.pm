@@ -16,7 +16,9 @@ package NSX::Test::TLS;
 #   $c->say(@lines)    each as a record (or segment) of its own, with CRLF
 #   $c->send($octets)  as is, in one record
 #   $c->start_tls      what follows is under TLS; true
-#   $c->relay(order)   to the relay, for octets towards the client: 'hold'
+#   $c->relay(order)   to the relay, which has heard it when the call returns;
+#                      'deaf' (nothing is read from the client any more), or
+#                      for octets towards the client: 'hold'
 #                      (nothing more), 'cut' (end of the stream at once), 'drip'
 #                      (octet by octet), 'half' (the next record's first half,
 #                      then nothing), 'split' (in pieces); start's early =>
@@ -40,7 +42,7 @@ use POSIX ();
 use Time::HiRes ();
 
 use constant {
-    LIMIT     => 30,       # seconds a server lives
+    LIMIT     => 180,      # seconds a server lives, however busy the machine
     READ_SIZE => 65536,
     PAUSE     => 0.002,    # between pieces that must travel alone
 };
@@ -256,31 +258,36 @@ sub start_tls {
     $c->{s_server} = $pid;
 
     my $tls;
-    for (1 .. 1000) {
-        $tls = IO::Socket::UNIX->new(Peer => $path) and last;
+    until ($tls = IO::Socket::UNIX->new(Peer => $path)) {
+        last if waitpid($pid, POSIX::WNOHANG());
         Time::HiRes::sleep(0.005);
     }
     if (!$tls) { $c->note('openssl s_server did not start'); return 0 }
     pipe my $orders, my $order or die "pipe: $!";
+    pipe my $heard, my $hearing or die "pipe: $!";
     my $relay = fork;
     die "fork: $!" if !defined $relay;
     if (!$relay) {
         alarm NSX::Test::TLS::LIMIT();
-        close $_ for $to, $from, $order;
-        $c->_relay($tls, $orders);
+        close $_ for $to, $from, $order, $heard;
+        $c->_relay($tls, $orders, $hearing);
         POSIX::_exit(0);
     }
-    close $_ for $tls, $orders, $c->{client};
+    close $_ for $tls, $orders, $hearing, $c->{client};
     $order->autoflush(1);
-    @{$c}{qw(relay orders in out)} = ($relay, $order, $from, $to);
+    @{$c}{qw(relay orders heard in out)} = ($relay, $order, $heard, $from, $to);
     return 1;
 }
 
-sub relay { my ($c, $order) = @_; syswrite $c->{orders}, "$order\n"; Time::HiRes::sleep(0.02) }
+sub relay {
+    my ($c, $order) = @_;
+    syswrite $c->{orders}, "$order\n";
+    sysread $c->{heard}, my $answer, 1;
+}
 
 # The client's octets go on as they are; the server's as the orders say.
 sub _relay {
-    my ($c, $tls, $orders) = @_;
+    my ($c, $tls, $orders, $hearing) = @_;
     my $client = $c->{client};
     my $select = IO::Select->new($client, $tls, $orders);
     my $mode   = $c->{server}{early} || '';
@@ -294,8 +301,11 @@ sub _relay {
             my $n = sysread $fh, my $octets, NSX::Test::TLS::READ_SIZE();
             if ($fh == $orders) {
                 if (!$n) { $select->remove($fh); next }
-                $mode = (split /\n/, $octets)[-1];
+                my $order = (split /\n/, $octets)[-1];
+                if   ($order eq 'deaf') { $select->remove($client) }
+                else                    { $mode = $order }
                 return if $mode eq 'cut';
+                syswrite $hearing, '.';
             }
             elsif ($fh == $client) {
                 if (!$n) { shutdown $tls, 1; $select->remove($fh); next }
@@ -346,7 +356,7 @@ sub _clean_up {
     my ($c) = @_;
     close $c->{out};
     if (my $pid = $c->{s_server}) {
-        Time::HiRes::sleep(0.005), waitpid($pid, POSIX::WNOHANG()) && last for 1 .. 400;
+        Time::HiRes::sleep(0.005), waitpid($pid, POSIX::WNOHANG()) && last for 1 .. 6000;
         kill KILL => $pid;
         waitpid $pid, 0;
     }

@@ -4,7 +4,8 @@ package NSX::Test::Oracle::Client;
 # address, and calls that are watched.
 #
 #   $t->refused_port               a port that refuses
-#   $t->connect(ARGS)              the class's new, on the server, Timeout 5
+#   $t->connect(ARGS)              the class's new, on the server, Timeout 60; wait => SECS is
+#                                  the timeout of what comes after it
 #   $t->scalar($obj, METHOD, ARGS) one watched call; also list, void
 #   $t->scalar(sub { ... })        the same for any code
 #   $t->each_context(...)          the same call as list, as scalar, as void
@@ -99,7 +100,10 @@ sub port      { $_[0]{server}->port }
 sub connect {
     my ($t, %arg) = @_;
     my $class = delete $arg{class} || $t->class;
-    return $class->new($t->host, Port => $t->port, Timeout => 5, %arg);
+    my $wait = delete $arg{wait};
+    my $s = $class->new($t->host, Port => $t->port, Timeout => 60, %arg);
+    $s->timeout($wait) if $s && defined $wait;
+    return $s;
 }
 
 # A port of the loopback where nothing listens, kept from others for as long as we live.
