@@ -33,7 +33,8 @@ static int wants_sni(const char *name)
 {
     unsigned char ip[16];
 
-    return name && *name && !nsx_tls_ip_literal(name, strlen(name), ip);
+    return name && *name && !nsx_tls_is_numeric(name, strlen(name))
+        && !nsx_tls_ip_literal(name, strlen(name), ip);
 }
 
 static int copy_target(struct nsx_tls *tls,

@@ -12,34 +12,39 @@
 #define LABELS_WITH_WILDCARD 3u
 
 static const struct nsx_tls_name_rules rules_none = {
-    0, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_NONE, NSX_TLS_CN_NEVER, 0
+    0, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_NONE, NSX_TLS_CN_NEVER, 0, 0
 };
 static const struct nsx_tls_name_rules rules_default = {
     1, NSX_TLS_WILDCARD_ANYWHERE, NSX_TLS_WILDCARD_ANYWHERE,
-    NSX_TLS_CN_ALWAYS, 1
+    NSX_TLS_CN_ALWAYS, 1, 0
 };
 static const struct nsx_tls_name_rules rules_rfc2818 = {
     1, NSX_TLS_WILDCARD_ANYWHERE, NSX_TLS_WILDCARD_ANYWHERE,
-    NSX_TLS_CN_WHEN_ONLY, 0
+    NSX_TLS_CN_WHEN_ONLY, 0, 0
 };
 static const struct nsx_tls_name_rules rules_http = {
     1, NSX_TLS_WILDCARD_ANYWHERE, NSX_TLS_WILDCARD_ANYWHERE,
-    NSX_TLS_CN_WHEN_ONLY, 4
+    NSX_TLS_CN_WHEN_ONLY, 4, 0
 };
 static const struct nsx_tls_name_rules rules_ldap = {
     1, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_ALWAYS, 0
+    NSX_TLS_CN_ALWAYS, 0, 0
 };
 static const struct nsx_tls_name_rules rules_mail = {
     1, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_ALWAYS, 0
+    NSX_TLS_CN_ALWAYS, 0, 0
+};
+/* RFC 6125 6.4.4: the CN is for certificates without a name of the kind. */
+static const struct nsx_tls_name_rules rules_smtp = {
+    1, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_CN_WHEN_ONLY, 0, 0
 };
 static const struct nsx_tls_name_rules rules_gist = {
     1, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_WHEN_ONLY, 0
+    NSX_TLS_CN_WHEN_ONLY, 0, 0
 };
 static const struct nsx_tls_name_rules rules_sip = {
-    1, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_NONE, NSX_TLS_CN_ALWAYS, 0
+    1, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_NONE, NSX_TLS_CN_ALWAYS, 0, 0
 };
 
 static const struct scheme {
@@ -47,7 +52,7 @@ static const struct scheme {
     const struct nsx_tls_name_rules *rules;
 } schemes[] = {
     { "none", &rules_none },       { "default", &rules_default },
-    { "smtp", &rules_mail },       { "rfc2595", &rules_mail },
+    { "smtp", &rules_smtp },       { "rfc2595", &rules_mail },
     { "imap", &rules_mail },       { "pop3", &rules_mail },
     { "acap", &rules_mail },       { "rfc4642", &rules_mail },
     { "nntp", &rules_mail },       { "rfc5539", &rules_mail },
@@ -210,7 +215,6 @@ int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
 {
     size_t star;
 
-    name_len = without_dots(name, name_len);
     host_len = without_dots(host, host_len);
     if (name_len == 0 || host_len == 0)
         return 0;
@@ -227,7 +231,8 @@ int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
     return wildcard_match(name, name_len, star, host, host_len);
 }
 
-/* One decimal number below 256; *pos moves behind it. */
+/* One decimal number below 256, without leading zeros (connect's resolver
+ * takes those for octal); *pos moves behind it. */
 static int ipv4_part(const char *s, size_t n, size_t *pos, unsigned char *out)
 {
     unsigned value = 0;
@@ -240,7 +245,7 @@ static int ipv4_part(const char *s, size_t n, size_t *pos, unsigned char *out)
         (*pos)++;
     }
     *out = (unsigned char)value;
-    return *pos > start;
+    return *pos == start + 1 || (*pos > start && s[start] != '0');
 }
 
 static size_t ipv4(const char *s, size_t n, unsigned char *out)
@@ -274,4 +279,14 @@ size_t nsx_tls_ip_literal(const char *host, size_t len, unsigned char out[16])
     if (memchr(host, ':', len))
         return ipv6(host, len, out);
     return ipv4(host, len, out);
+}
+
+int nsx_tls_is_numeric(const char *host, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < len; i++)
+        if ((host[i] < '0' || host[i] > '9') && host[i] != '.')
+            return 0;
+    return 1;
 }

@@ -57,6 +57,7 @@ struct nsx_tls_trial {
     int ran; /* OpenSSL's verifier has been through */
     struct nsx_tls_record *records;
     size_t count, size, next;
+    int limited; /* an authority of the chain has name constraints */
     int failed; /* a refusal that only a pin can outweigh */
     int by_pin; /* a pin decided */
     enum nsx_tls_verdict verdict;

@@ -193,11 +193,12 @@ static void blame_pin(struct nsx_tls *tls)
 
 static int name_fits(const struct nsx_tls *tls, const struct nsx_tls_record *r)
 {
-    const struct nsx_tls_name_rules *rules = &tls->config->names;
+    struct nsx_tls_name_rules rules = tls->config->names;
 
-    return !rules->check
+    rules.cn_limited = tls->trial.limited;
+    return !rules.check
         || nsx_tls_cert_names_host(r->cert, tls->verify_name,
-                                   strlen(tls->verify_name), rules);
+                                   strlen(tls->verify_name), &rules);
 }
 
 /* With pins, refusals are collected, and the leaf decides. */
@@ -279,13 +280,30 @@ static int saw_leaf(const struct nsx_tls_trial *t)
     return 0;
 }
 
+/* 1 when an authority of the chain may speak for some names only. */
+static int is_limited(X509_STORE_CTX *x)
+{
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
+    int i;
+
+    for (i = 1; i < sk_X509_num(chain); i++)
+        if (X509_get_ext_by_NID(sk_X509_value(chain, i), NID_name_constraints,
+                                -1)
+            >= 0)
+            return 1;
+    return 0;
+}
+
 static void run(struct nsx_tls *tls, X509_STORE_CTX *x)
 {
     struct nsx_tls_trial *t = &tls->trial;
+    int verified;
 
     t->ran = 1;
     X509_STORE_CTX_set_verify_cb(x, record);
-    if (X509_verify_cert(x) <= 0 || !saw_leaf(t)) {
+    verified = X509_verify_cert(x) > 0;
+    t->limited = is_limited(x);
+    if (!verified || !saw_leaf(t)) {
         blame(tls, X509_V_ERR_UNSPECIFIED,
               "SSL connect attempt failed: certificate verify failed: ",
               X509_verify_cert_error_string(X509_STORE_CTX_get_error(x)));

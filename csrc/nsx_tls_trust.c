@@ -169,6 +169,10 @@ nsx_status nsx_tls_trust_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
     if (o->check_crl)
         flags |= X509_V_FLAG_CRL_CHECK;
     X509_VERIFY_PARAM_set_flags(param, flags);
+    /* Name constraints hold for the CN too where it may count. */
+    if (o->names.cn == NSX_TLS_CN_ALWAYS)
+        X509_VERIFY_PARAM_set_hostflags(param,
+                                        X509_CHECK_FLAG_ALWAYS_CHECK_SUBJECT);
     st = add_anchors(ctx, o, e);
     if (st != NSX_OK && o->verify_mode == NSX_TLS_VERIFY_NONE) {
         nsx_error_reset(e); /* nobody will ask for them */

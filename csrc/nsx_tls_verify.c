@@ -18,17 +18,6 @@ static int is_host_octet(char c)
         || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
-/* All digits and dots, but no address: no host can be called that. */
-static int is_broken_ip(const char *s, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if ((s[i] < '0' || s[i] > '9') && s[i] != '.')
-            return 0;
-    return 1;
-}
-
 static int identity_read(struct identity *id, const char *host, size_t len)
 {
     size_t i;
@@ -43,7 +32,7 @@ static int identity_read(struct identity *id, const char *host, size_t len)
     for (i = 0; i < len; i++)
         if (!is_host_octet(host[i]))
             return 0;
-    return len > 0 && !is_broken_ip(host, len);
+    return len > 0 && !nsx_tls_is_numeric(host, len);
 }
 
 static const char *octets(const ASN1_STRING *s, size_t *len)
@@ -54,23 +43,12 @@ static const char *octets(const ASN1_STRING *s, size_t *len)
     return (const char *)ASN1_STRING_get0_data(s);
 }
 
-static int is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static int dns_fits(const ASN1_STRING *s, const struct identity *id,
                     enum nsx_tls_wildcard rule)
 {
     size_t len;
     const char *name = octets(s, &len);
 
-    while (len > 0 && is_blank(name[len - 1]))
-        len--;
-    while (len > 0 && is_blank(*name)) {
-        name++;
-        len--;
-    }
     return nsx_tls_name_match(name, len, id->host, id->len, rule);
 }
 
@@ -113,6 +91,40 @@ static int ip_in_cn_allowed(const struct identity *id, int ip_in_cn)
     return ip_in_cn != 0;
 }
 
+/* What OpenSSL takes for a host name in a CN, and so holds against name
+ * constraints. */
+static int is_plain_name(const char *cn, size_t n)
+{
+    size_t i, dots = 0;
+
+    for (i = 0; i < n; i++) {
+        const int edge = i == 0 || i + 1 == n;
+
+        if (!is_host_octet(cn[i]) || (edge && (cn[i] == '-' || cn[i] == '.')))
+            return 0;
+        if (cn[i] != '.')
+            continue;
+        if (cn[i - 1] == '-' || cn[i + 1] == '-' || cn[i + 1] == '.')
+            return 0;
+        dots++;
+    }
+    return dots > 0;
+}
+
+static int ip_is_name(const char *cn, size_t n, const struct identity *id,
+                      const struct nsx_tls_name_rules *rules)
+{
+    return !rules->cn_limited && ip_in_cn_allowed(id, rules->ip_in_cn)
+        && n == id->len && memcmp(cn, id->host, n) == 0;
+}
+
+static int host_is_name(const char *cn, size_t n, const struct identity *id,
+                        const struct nsx_tls_name_rules *rules)
+{
+    return (!rules->cn_limited || is_plain_name(cn, n))
+        && nsx_tls_name_match(cn, n, id->host, id->len, rules->in_cn);
+}
+
 static int common_name_fits(X509 *cert, const struct identity *id,
                             const struct nsx_tls_name_rules *rules)
 {
@@ -127,12 +139,9 @@ static int common_name_fits(X509 *cert, const struct identity *id,
                                          X509_NAME_get_entry(subject, at)));
     if (len < 0)
         return 0;
-    if (id->ip_len)
-        fits = ip_in_cn_allowed(id, rules->ip_in_cn)
-            && (size_t)len == id->len && memcmp(utf8, id->host, id->len) == 0;
-    else
-        fits = nsx_tls_name_match((const char *)utf8, (size_t)len, id->host,
-                                  id->len, rules->in_cn);
+    fits = id->ip_len
+        ? ip_is_name((const char *)utf8, (size_t)len, id, rules)
+        : host_is_name((const char *)utf8, (size_t)len, id, rules);
     OPENSSL_free(utf8);
     return fits;
 }

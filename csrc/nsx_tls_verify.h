@@ -35,6 +35,10 @@ struct nsx_tls_name_rules {
     enum nsx_tls_check_cn cn;
     int ip_in_cn; /* an IP literal may equal the CN: 0 no, 4 or 6 that family
                      only, any other number both */
+    int cn_limited; /* 1: authorities of the chain may speak for some names
+                       only (RFC 5280 4.2.1.10), so the CN counts only where
+                       OpenSSL has held it against that: a plain host name
+                       of two labels or more */
 };
 
 /* --- names alone (nsx_tls_name.c, no OpenSSL in it) --- */
@@ -50,14 +54,21 @@ int nsx_tls_wildcard_word(const char *word, enum nsx_tls_wildcard *out);
 int nsx_tls_check_cn_word(const char *word, enum nsx_tls_check_cn *out);
 
 /* 1 when name (from a certificate) matches host under the wildcard rule.
- * Both compared without case, trailing dots ignored; a NUL never matches. */
+ * Both compared without case; dots at the end of host are ignored, name is
+ * taken as it is, as when its authority's right to it was checked.  A NUL
+ * never matches. */
 int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
                        size_t host_len, enum nsx_tls_wildcard rule);
 
 /* Octets of the address host denotes (4 or 16, written to out), 0 when it is
- * not an IP literal.  IPv6 may stand in brackets. */
+ * not an IP literal.  IPv6 may stand in brackets.  IPv4 is decimal without
+ * leading zeros, which the resolver takes for octal. */
 size_t nsx_tls_ip_literal(const char *host, size_t len,
                           unsigned char out[16]);
+
+/* 1 for nothing but digits and dots: an IPv4 address, or nothing a host can
+ * be called. */
+int nsx_tls_is_numeric(const char *host, size_t len);
 
 /* --- certificates --- */
 

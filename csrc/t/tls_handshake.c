@@ -192,7 +192,7 @@ static void test_chain(void)
     struct id self = make(HOST, "DNS:" HOST, 0, 0, NULL);
     struct id below = make(NULL, "DNS:" HOST, 0, 0, &mid);
     struct spec client_spec = { "c", "DNS:" HOST, 0, 0, &ca, 0, NULL,
-                                "clientAuth" };
+                                "clientAuth", NULL, NULL };
     struct id client = issue(client_spec);
     struct link l;
 

@@ -16,7 +16,10 @@ static const struct match {
 } matches[] = {
     { "mail.example.org", "mail.example.org", NONE, 1 },
     { "MAIL.Example.ORG", "mail.example.org", NONE, 1 },
-    { "mail.example.org.", "mail.example.org", NONE, 1 },
+    { "mail.example.org.", "mail.example.org", NONE, 0 },
+    { "mail.example.org.", "mail.example.org.", NONE, 0 },
+    { " mail.example.org", "mail.example.org", ANY, 0 },
+    { "mail.example.org ", "mail.example.org", ANY, 0 },
     { "mail.example.org", "mail.example.org..", NONE, 1 },
     { "mail.example.org", "mail.example.com", ANY, 0 },
     { "example.org", "mail.example.org", ANY, 0 },
@@ -26,7 +29,8 @@ static const struct match {
     { "", "a", ANY, 0 },
     { "*.example.org", "mail.example.org", NONE, 0 },
     { "*.example.org", "mail.example.org", LABEL, 1 },
-    { "*.EXAMPLE.org.", "mail.example.ORG", LABEL, 1 },
+    { "*.EXAMPLE.org", "mail.example.ORG", LABEL, 1 },
+    { "*.example.org.", "mail.example.org", LABEL, 0 },
     { "*.example.org", "mail.example.org", ANY, 1 },
     { "*.example.org", "a.mail.example.org", ANY, 0 },
     { "*.example.org", "example.org", ANY, 0 },
@@ -112,7 +116,10 @@ static const struct literal {
 } literals[] = {
     { "127.0.0.1", 4, { 127, 0, 0, 1 } },
     { "255.255.255.255", 4, { 255, 255, 255, 255 } },
-    { "010.0.0.1", 4, { 10, 0, 0, 1 } },
+    { "0.0.0.0", 4, { 0, 0, 0, 0 } },
+    { "010.0.0.1", 0, { 0 } },
+    { "10.0.0.01", 0, { 0 } },
+    { "00.0.0.0", 0, { 0 } },
     { "256.0.0.1", 0, { 0 } },
     { "1.2.3", 0, { 0 } },
     { "1.2.3.4.5", 0, { 0 } },
@@ -164,8 +171,8 @@ static void test_schemes(void)
        "others are not");
     nsx_tls_scheme("smtp", &r);
     ok(r.check && r.in_cn == LABEL && r.in_alt == LABEL
-           && r.cn == NSX_TLS_CN_ALWAYS && !r.ip_in_cn,
-       "smtp: whole labels, the CN always");
+           && r.cn == NSX_TLS_CN_WHEN_ONLY && !r.ip_in_cn,
+       "smtp: whole labels, the CN where no name is beside it");
     nsx_tls_scheme("none", &r);
     ok(!r.check, "none checks nothing");
 }

@@ -34,6 +34,8 @@ struct spec {
     int is_ca;
     const EVP_MD *md;         /* NULL: SHA-256 */
     const char *usage;        /* extendedKeyUsage */
+    const char *limits;       /* nameConstraints: "permitted;DNS:a" */
+    const char *raw_dns;      /* a dNSName as it is, blanks and all */
 };
 
 static long next_serial = 1;
@@ -65,6 +67,20 @@ static void add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
     X509_EXTENSION_free(ext);
 }
 
+static void add_raw_dns(X509 *cert, const char *text)
+{
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_IA5STRING *s = ASN1_IA5STRING_new();
+
+    ASN1_STRING_set(s, text, -1);
+    GENERAL_NAME_set0_value(name, GEN_DNS, s);
+    sk_GENERAL_NAME_push(names, name);
+    if (!X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, 0))
+        bail_out("no extension");
+    GENERAL_NAMES_free(names);
+}
+
 static TAP_UNUSED struct id issue(struct spec s)
 {
     struct id id;
@@ -90,6 +106,10 @@ static TAP_UNUSED struct id issue(struct spec s)
     add_ext(id.cert, by->cert, NID_subject_key_identifier, "hash");
     if (s.san)
         add_ext(id.cert, by->cert, NID_subject_alt_name, s.san);
+    if (s.raw_dns)
+        add_raw_dns(id.cert, s.raw_dns);
+    if (s.limits)
+        add_ext(id.cert, by->cert, NID_name_constraints, s.limits);
     if (s.usage)
         add_ext(id.cert, by->cert, NID_ext_key_usage, s.usage);
     if (!X509_sign(id.cert, by->key, s.md ? s.md : EVP_sha256()))
