@@ -90,7 +90,8 @@ static struct finding read_single(OCSP_SINGLERESP *single)
             : "the responder does not know the certificate";
         return f;
     }
-    if (!OCSP_check_validity(this_update, next_update, CLOCK_SKEW, -1L))
+    if (!OCSP_check_validity(this_update, next_update, CLOCK_SKEW,
+                             next_update ? -1L : NSX_MAX_OCSP_AGE))
         return unusable("it is out of date");
     return f;
 }

@@ -13,6 +13,8 @@
 #define HARD (NSX_TLS_OCSP_TRY_STAPLE | NSX_TLS_OCSP_FAIL_HARD)
 #define NO NSX_TLS_OCSP_NO_STAPLE
 
+#define FOREVER 0L /* no nextUpdate */
+
 static struct id ca, leaf, stranger, other;
 static const char *ca_file;
 
@@ -36,7 +38,7 @@ static int staple_cb(SSL *ssl, void *arg)
 
 struct reply {
     int status;
-    long from, until; /* seconds from now */
+    long from, until; /* seconds from now; until may be FOREVER */
     const struct id *signer;
     X509 *about;
     const EVP_MD *md;
@@ -54,7 +56,7 @@ static int make_staple(const struct reply *r, unsigned char **der)
     OCSP_basic_add1_status(basic, id, r->status, 0,
                            r->status == V_OCSP_CERTSTATUS_REVOKED ? from
                                                                   : NULL,
-                           from, until);
+                           from, r->until == FOREVER ? NULL : until);
     OCSP_basic_sign(basic, r->signer->cert, r->signer->key, EVP_sha256(),
                     NULL, 0);
     resp = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
@@ -155,6 +157,26 @@ static void test_statuses(void)
     check_reply("unknown", r, TRY, NSX_TLS_STAPLE_REVOKED, "does not know");
 }
 
+/* Without nextUpdate newer news may be had at any time (RFC 6960 4.2.2.1):
+ * the answer is of its own day. */
+static void test_open_end(void)
+{
+    struct reply r = good();
+
+    r.until = FOREVER;
+    check_reply("of an hour ago, no end", r, MUST, NSX_TLS_STAPLE_GOOD, NULL);
+    r.from = -2 * DAY;
+    check_reply("of two days ago, no end", r, TRY, NSX_TLS_STAPLE_UNUSABLE,
+                NULL);
+    check_reply("of two days ago, no end", r, MUST, NSX_TLS_STAPLE_UNUSABLE,
+                "out of date");
+    check_reply("of two days ago, no end", r, HARD, NSX_TLS_STAPLE_UNUSABLE,
+                "out of date");
+    r.until = DAY;
+    check_reply("of two days ago, until tomorrow", r, MUST,
+                NSX_TLS_STAPLE_GOOD, NULL);
+}
+
 static void test_unusable(void)
 {
     struct reply r = good();
@@ -224,6 +246,7 @@ int main(void)
     other = issue(s);
     ca_file = strdup(write_cert("ca.pem", ca.cert));
     test_statuses();
+    test_open_end();
     test_unusable();
     test_junk();
     test_pinned();
