@@ -53,6 +53,10 @@ told(qr/^SSL_cert_file \/nonexistent can't be used: /, SSL_cert_file => '/nonexi
 told(qr/^SSL_key_file \/nonexistent can't be used: /, SSL_cert_file => cert('client.pem'),
     SSL_key_file => '/nonexistent');
 told(qr/^SSL_verify_mode must be a number and not a string/, SSL_verify_mode => 'SSL_VERIFY_PEER');
+told(qr/^$_->[0] must be a whole number and not /, $_->[0] => $_->[1])
+    for ['SSL_verify_mode', 'nan'], ['SSL_verify_mode', 'inf'], ['SSL_verify_mode', 0.5],
+    ['SSL_verify_mode', -1], ['SSL_verify_mode', 9**9**9], ['SSL_verify_mode', 4294967296],
+    ['SSL_ocsp_mode', 'nan'], ['SSL_ocsp_mode', 2.5];
 told(qr/^SSL_verify_callback must be a code reference/, SSL_verify_callback => 'name');
 told(qr/^SSL_verifycn_scheme gopher is not known/, SSL_verifycn_scheme => 'gopher');
 told(qr/^SSL_verifycn_scheme has a word/, SSL_verifycn_scheme => { check_cn => 'perhaps' });

@@ -15,6 +15,8 @@ use Symbol ();
 our $VERSION  = '0.01';
 our @CARP_NOT = qw(Net::SMTP::XS Net::SMTP::XS::TLS);
 
+use constant MOST_BITS => 0xFFFF;    # of a mode that is a sum of bits
+
 # Options that say whom a connection is with; the rest is of the context.
 my %of_connection = map { $_ => 1 } qw(
     SSL_verifycn_name SSL_hostname SSL_session_key SSL_error_trap
@@ -141,9 +143,13 @@ sub _refuse_kinds {
             if (Scalar::Util::reftype($arg->{$name}) // '') ne 'CODE';
     }
     for my $name (qw(SSL_verify_mode SSL_ocsp_mode)) {
+        my $value = $arg->{$name};
+        next if !defined $value;
         Carp::croak("$name must be a number and not a string")
-            if defined $arg->{$name}
-            && !Scalar::Util::looks_like_number($arg->{$name});
+            if !Scalar::Util::looks_like_number($value);
+        # What is no number, or only part of a bit, would turn checks off.
+        Carp::croak("$name must be a whole number and not $value")
+            if $value != $value || $value < 0 || $value > MOST_BITS || $value != int $value;
     }
 }
 
