@@ -246,11 +246,11 @@ enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
     p.events = what == NSX_WANT_WRITE ? POLLOUT : POLLIN;
     do {
         left = time_left(deadline);
+        if (left == 0)
+            return NSX_WAIT_TIMEOUT;
         found = poll(&p, 1, left);
-    } while (found == 0 && left != 0);
+    } while (found == 0);
     if (found > 0)
         return NSX_WAIT_READY;
-    if (found == 0)
-        return NSX_WAIT_TIMEOUT;
     return errno == EINTR ? NSX_WAIT_SIGNAL : NSX_WAIT_FAILED;
 }

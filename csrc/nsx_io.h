@@ -52,8 +52,10 @@ enum nsx_wait {
 };
 
 /* Waits until the descriptor can do what (NSX_WANT_READ / NSX_WANT_WRITE) or
- * the deadline passes; looks once even when it has passed.  Hang-up and error count as ready: the next read or
- * write tells.  Works for descriptors of any number. */
+ * the deadline passes.  One that has passed is a timeout even when the
+ * descriptor is ready (a plain file always is): a peer that never stops
+ * talking holds nobody beyond it.  Hang-up and error count as ready: the next
+ * read or write tells.  Works for descriptors of any number. */
 enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
                           int64_t deadline);
 

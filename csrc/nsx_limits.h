@@ -73,6 +73,7 @@
  * (RFC 4422 3.1: 20 at most), no server has.  Bounds the time. */
 #define NSX_MAX_AUTH_WORDS 64u
 #define NSX_MAX_AUTH_WORD 64u
+
 /* Seconds a stapled OCSP answer that names no end is good for. */
 #define NSX_MAX_OCSP_AGE 86400L
 

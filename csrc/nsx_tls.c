@@ -156,12 +156,19 @@ void nsx_tls_free(struct nsx_tls *tls)
     nsx_free(tls);
 }
 
-/* Every call into OpenSSL stands between these two. */
-static void enter(struct nsx_tls *tls, struct nsx_io *io, int more)
+/* Every call into OpenSSL stands between enter and leave. */
+static void enter_again(struct nsx_tls *tls, struct nsx_io *io, int more)
 {
     ERR_clear_error(); /* SSL_get_error looks at the queue */
     tls->io = io;
     tls->more = more;
+}
+
+/* The same for the first call of a step. */
+static void enter(struct nsx_tls *tls, struct nsx_io *io, int more)
+{
+    tls->may_read = NSX_STEP_OCTETS;
+    enter_again(tls, io, more);
 }
 
 static enum outcome leave(struct nsx_tls *tls, int rc)
@@ -383,12 +390,16 @@ nsx_status nsx_tls_recv(struct nsx_tls *tls, struct nsx_io *io, void *buf,
     *done = 0;
     if (tls->state != NSX_TLS_OPEN)
         return not_open("nsx_tls_recv", e);
-    do {
-        enter(tls, io, 0);
+    enter(tls, io, 0);
+    for (;;) {
         rc = SSL_read_ex(tls->ssl, buf, n, done);
         o = leave(tls, rc);
         /* What is already here the descriptor will not announce again. */
-    } while (rc <= 0 && o == OUTCOME_WANT_READ && SSL_pending(tls->ssl) > 0);
+        if (rc > 0 || o != OUTCOME_WANT_READ || SSL_pending(tls->ssl) == 0
+            || tls->may_read == 0)
+            break;
+        enter_again(tls, io, 0);
+    }
     return rc > 0 ? NSX_OK : answer(tls, o, "nsx_tls_recv", e);
 }
 

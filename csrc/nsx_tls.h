@@ -17,6 +17,9 @@
  * ours that depends on the server's identity is sent (the client certificate,
  * Finished); with older libraries the judgement comes after the handshake.
  * In both cases no application data goes out before NSX_TLS_DONE.
+ *
+ * A call reads at most NSX_STEP_OCTETS octets from the wire and then says
+ * that it wants more, so that the caller can look at its clock.
  */
 #ifndef NSX_TLS_H
 #define NSX_TLS_H

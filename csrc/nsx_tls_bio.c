@@ -1,6 +1,8 @@
 /*
  * nsx_tls_bio.c - OpenSSL's view of the descriptor: every octet goes through
- * nsx_io, so nothing blocks and nothing raises SIGPIPE.
+ * nsx_io, so nothing blocks and nothing raises SIGPIPE.  It also counts what a
+ * step reads: OpenSSL goes on for as long as the server sends what it passes
+ * over (HelloRequests in a handshake), and would never come back.
  */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE 1
@@ -41,14 +43,17 @@ static int bio_read(BIO *bio, char *buf, int n)
 {
     struct nsx_tls *tls = BIO_get_data(bio);
     struct nsx_error err;
-    size_t done = 0;
-    nsx_status st;
+    size_t done = 0, most;
+    nsx_status st = NSX_WANT_READ;
 
     BIO_clear_retry_flags(bio);
     if (!tls->io || n <= 0)
         return -1;
     nsx_error_reset(&err);
-    st = nsx_io_recv(tls->io, buf, (size_t)n, &done, &err);
+    most = (size_t)n < tls->may_read ? (size_t)n : tls->may_read;
+    if (most > 0)
+        st = nsx_io_recv(tls->io, buf, most, &done, &err);
+    tls->may_read -= done;
     return answer(bio, st, done, &err);
 }
 

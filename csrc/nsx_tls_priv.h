@@ -107,6 +107,7 @@ struct nsx_tls {
     char *session_key;
     struct nsx_io *io;         /* for the BIO, during a call */
     int more;                  /* likewise */
+    size_t may_read;           /* octets this step may still read */
     int eof;                   /* the BIO met the end of the stream */
     struct nsx_error io_error; /* or this */
     int write_failed;          /* what the peer said before can be read */

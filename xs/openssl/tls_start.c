@@ -191,11 +191,12 @@ await_goodbye(pTHX_ struct nsx_op *op)
     while (ch->transport == &nsx_tls_transport && ch->io.fd == fd) {
         nsx_status want = nsx_tls_close((struct nsx_tls *)ch->transport_ctx,
                                         &ch->io, &ignored);
-        enum nsx_wait got;
+        enum nsx_wait got = NSX_WAIT_SIGNAL;
 
         if (want == NSX_OK || want == NSX_ERROR)
             return;
-        got = nsx_io_wait(&ch->io, want, deadline);
+        if (!PL_sig_pending)
+            got = nsx_io_wait(&ch->io, want, deadline);
         if (got == NSX_WAIT_TIMEOUT || got == NSX_WAIT_FAILED)
             return;
         PERL_ASYNC_CHECK();
