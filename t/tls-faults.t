@@ -128,6 +128,29 @@ subtest 'a server that does not read' => sub {
     ok(!$smtp->dataend, 'dataend too');
 };
 
+subtest 'a command that waits for room when a handler dies' => sub {
+    my ($smtp) = my @keep = established(sub {
+        my ($c) = @_;
+        $c->line;
+        kill STOP => $c->{relay};
+        Time::HiRes::sleep(2 * SHORT);
+        kill CONT => $c->{relay};
+        while (defined(my $line = $c->line)) { $c->note(substr $line, 0, 20) }
+    });
+    my $server = $keep[1];
+    ok($smtp->command('NOOP'), 'a command');
+    local $SIG{ALRM} = sub { die "handler\n" };
+    Time::HiRes::alarm(SHORT);
+    ok(!eval { $smtp->command('NOOP', 'x' x 8_000) for 1 .. 10_000; 1 }, 'commands, until there is no room');
+    is($@, "handler\n", 'and the handler dies');
+    # OpenSSL would send the rest of the one in place of the other's beginning.
+    $smtp->command('HELP', 'y' x 9_000);
+    ok(!defined fileno $smtp, 'another command is not sent');
+    like($smtp->message, qr/closed/, 'as the session is over');
+    my ($seen) = $server->finish;
+    unlike($seen, qr/^(?!NOOP)./m, 'the server saw nothing of it');
+};
+
 # --- the end of the stream ------------------------------------------------------
 
 subtest 'the stream ends without close_notify' => sub {

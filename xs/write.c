@@ -411,6 +411,7 @@ write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
 {
     struct nsx_object *obj = op->obj;
     double timeout = -1;
+    int64_t deadline = 0; /* 0: to be set when there is no room */
 
     while (out->n > 0) {
         size_t done = 0;
@@ -421,15 +422,20 @@ write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
             out->data += done;
             out->n -= done;
             obj->torn = out->n > 0 || out->body;
+            deadline = 0;
         }
         else if (st == NSX_ERROR) {
             return write_failed(aTHX_ op);
         }
         else {
+            /* A record that waits holds octets of these. */
+            if (obj->ch.transport)
+                obj->torn = 1;
             if (timeout < 0)
                 timeout = output_timeout(aTHX_ op, out);
-            if (!wait_for_room(aTHX_ op, st, nsx_deadline_after(timeout),
-                               out))
+            if (!deadline)
+                deadline = nsx_deadline_after(timeout);
+            if (!wait_for_room(aTHX_ op, st, deadline, out))
                 return 0;
         }
     }

@@ -51,7 +51,10 @@ stream_wait(pTHX_ struct nsx_op *op, nsx_status want, int block)
                                      : NSX_STREAM_WANT_WRITE;
     }
     do {
-        got = nsx_io_wait(&op->obj->ch.io, want, NSX_NEVER);
+        /* A signal that came while nobody waited would not end the wait. */
+        got = PL_sig_pending
+            ? NSX_WAIT_SIGNAL
+            : nsx_io_wait(&op->obj->ch.io, want, NSX_NEVER);
         if (got == NSX_WAIT_FAILED)
             return NSX_STREAM_ERROR;
         if (got == NSX_WAIT_SIGNAL) {
@@ -164,7 +167,9 @@ nsx_stream_write(pTHX_ SV *smtp, const char *data, size_t n, int block,
             errno = stream_errno(&ch->error);
             return NSX_STREAM_ERROR;
         }
+        op.obj->torn = block; /* a handler may die */
         waited = stream_wait(aTHX_ &op, st, block);
+        op.obj->torn = 0;
         if (waited != NSX_STREAM_OK)
             return waited;
     }
