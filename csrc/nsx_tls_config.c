@@ -59,14 +59,21 @@ static int hash_verification(EVP_MD_CTX *md, const struct nsx_tls_options *o)
         && nsx_tls_hash_text(md, o->identity);
 }
 
+static int wants_system(const struct nsx_tls_options *o)
+{
+    return !o->ca_none && !o->ca_pem && !o->ca_file_count
+        && !o->ca_path_count;
+}
+
 static int hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
     return hash_int(md, o->ca_none)
         && hash_list(md, o->ca_files, o->ca_file_count, nsx_tls_hash_file)
-        && hash_list(md, o->ca_paths, o->ca_path_count, nsx_tls_hash_file)
+        && hash_list(md, o->ca_paths, o->ca_path_count,
+                     nsx_tls_hash_directories)
+        && hash_int(md, wants_system(o))
         && nsx_tls_hash_octets(md, o->ca_pem, o->ca_pem ? o->ca_pem_len : 0)
-        && nsx_tls_hash_text(md, getenv("SSL_CERT_FILE"))
-        && nsx_tls_hash_text(md, getenv("SSL_CERT_DIR"));
+        && (!wants_system(o) || nsx_tls_hash_system(md));
 }
 
 static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)

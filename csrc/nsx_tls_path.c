@@ -4,12 +4,27 @@
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE 1
 #endif
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE 1
+#endif
+#ifndef __EXTENSIONS__
+#define __EXTENSIONS__ 1
+#endif
 
 #include "nsx_tls_priv.h"
 
 #include <openssl/evp.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* To the nanosecond: a file may change twice a second. */
+#ifdef __APPLE__
+#define MODIFIED st_mtimespec
+#define CHANGED st_ctimespec
+#else
+#define MODIFIED st_mtim
+#define CHANGED st_ctim
+#endif
 
 #ifdef _WIN32
 #define PATH_SEPARATOR ";"
@@ -51,7 +66,19 @@ int nsx_tls_hash_file(EVP_MD_CTX *md, const char *file)
 
     if (!ok || !file || stat(file, &st) != 0)
         return ok;
-    return nsx_tls_hash_octets(md, &st.st_ino, sizeof st.st_ino)
+    return nsx_tls_hash_octets(md, &st.st_dev, sizeof st.st_dev)
+        && nsx_tls_hash_octets(md, &st.st_ino, sizeof st.st_ino)
         && nsx_tls_hash_octets(md, &st.st_size, sizeof st.st_size)
-        && nsx_tls_hash_octets(md, &st.st_mtime, sizeof st.st_mtime);
+        && nsx_tls_hash_octets(md, &st.MODIFIED, sizeof st.MODIFIED)
+        && nsx_tls_hash_octets(md, &st.CHANGED, sizeof st.CHANGED);
+}
+
+int nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list)
+{
+    char dir[NSX_TLS_MAX_PATH];
+    int ok = 1;
+
+    while (ok && nsx_tls_path_next(&list, dir, sizeof dir) > 0)
+        ok = nsx_tls_hash_file(md, dir);
+    return ok;
 }

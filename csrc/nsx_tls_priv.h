@@ -136,6 +136,9 @@ nsx_status nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e);
  * others use too, so nothing may be added to it; or NULL. */
 X509_STORE *nsx_tls_system_store(void);
 
+/* What tells them apart from others: equal while they are unchanged. */
+int nsx_tls_hash_system(EVP_MD_CTX *md);
+
 /* --- nsx_tls_path.c --- */
 
 #define NSX_TLS_MAX_PATH 4096u
@@ -148,6 +151,8 @@ size_t nsx_tls_path_next(const char **list, char *out, size_t size);
 /* A file or directory by its name and what would change if it were replaced.
  * NULL is not the same as "". */
 int nsx_tls_hash_file(EVP_MD_CTX *md, const char *file);
+/* Each directory of a list: a certificate that comes or goes changes it. */
+int nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list);
 int nsx_tls_hash_text(EVP_MD_CTX *md, const char *text);
 int nsx_tls_hash_octets(EVP_MD_CTX *md, const void *data, size_t n);
 

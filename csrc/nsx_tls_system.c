@@ -29,28 +29,21 @@ static const char *from_environment(const char *name, const char *otherwise)
     return value ? value : otherwise;
 }
 
-/* Each directory of the list: a certificate that comes or goes changes it. */
-static int hash_directories(EVP_MD_CTX *md, const char *list)
-{
-    char dir[NSX_TLS_MAX_PATH];
-    size_t used;
-    int ok = 1;
-
-    while (ok && (used = nsx_tls_path_next(&list, dir, sizeof dir)) > 0)
-        ok = nsx_tls_hash_file(md, dir);
-    return ok;
-}
-
-static int make_key(unsigned char *key)
+int nsx_tls_hash_system(EVP_MD_CTX *md)
 {
     const char *file = from_environment(X509_get_default_cert_file_env(),
                                         X509_get_default_cert_file());
     const char *dirs = from_environment(X509_get_default_cert_dir_env(),
                                         X509_get_default_cert_dir());
+
+    return nsx_tls_hash_file(md, file) && nsx_tls_hash_directories(md, dirs);
+}
+
+static int make_key(unsigned char *key)
+{
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
-        && nsx_tls_hash_file(md, file) && hash_directories(md, dirs)
-        && EVP_DigestFinal_ex(md, key, NULL);
+        && nsx_tls_hash_system(md) && EVP_DigestFinal_ex(md, key, NULL);
 
     EVP_MD_CTX_free(md);
     return ok;

@@ -5,9 +5,11 @@
 
 #include "tls_net.h"
 
+#include <stdlib.h>
+
 #define HOST "mail.example.org"
 
-static struct id ca, leaf;
+static struct id ca, leaf, other;
 static SSL_CTX *shared; /* the server's tickets outlive a connection */
 
 static struct nsx_tls_options trusting(struct nsx_tls_sessions *s,
@@ -17,7 +19,7 @@ static struct nsx_tls_options trusting(struct nsx_tls_sessions *s,
     struct nsx_tls_options o;
 
     if (!file)
-        file = pki_path("ca.pem");
+        file = strdup(pki_path("ca.pem"));
     nsx_tls_options_init(&o);
     o.ca_files = &file;
     o.ca_file_count = 1;
@@ -130,6 +132,32 @@ static void test_capacity(void)
     nsx_tls_sessions_drop(s);
 }
 
+static void write_bundle(const char *name, const struct id *trusted)
+{
+    remove(pki_path(name));
+    write_cert(name, trusted->cert);
+}
+
+/* What a resumed session proves is that a CA vouched for the server then. */
+static void test_bundle_changed(const char *version)
+{
+    struct nsx_tls_sessions *s = nsx_tls_sessions_new(10);
+    struct nsx_tls_options o = trusting(s, version);
+
+    o.ca_file_count = 0;
+    write_bundle("bundle.pem", &ca);
+    setenv("SSL_CERT_FILE", pki_path("bundle.pem"), 1);
+    setenv("SSL_CERT_DIR", pki_path("no-directory"), 1);
+    is_num(connect_once(&o, HOST, "k", 1), 0, "the default CAs");
+    is_num(connect_once(&o, HOST, "k", 1), 1, "resumed while it is unchanged");
+    write_bundle("bundle.pem", &other);
+    is_num(connect_once(&o, HOST, "k", 1), -1,
+           "refused when the CA is gone from the bundle");
+    unsetenv("SSL_CERT_FILE");
+    unsetenv("SSL_CERT_DIR");
+    nsx_tls_sessions_drop(s);
+}
+
 static void test_off(void)
 {
     struct nsx_tls_options o = trusting(NULL, NULL);
@@ -149,6 +177,7 @@ int main(void)
     s.cn = "CA";
     s.is_ca = 1;
     ca = issue(s);
+    other = issue(s);
     s.cn = "leaf";
     s.is_ca = 0;
     s.issuer = &ca;
@@ -161,12 +190,14 @@ int main(void)
         test_resume(versions[v], 0);
         test_no_weakening(versions[v]);
         test_refused_leaves_none(versions[v]);
+        test_bundle_changed(versions[v]);
     }
     test_capacity();
     test_off();
     SSL_CTX_free(shared);
     id_free(&ca);
     id_free(&leaf);
+    id_free(&other);
     pki_clean();
     return done_testing();
 }
