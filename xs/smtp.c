@@ -282,6 +282,21 @@ nsx_secrecy(pTHX_ struct nsx_op *op)
     return how;
 }
 
+/* Whether the text begins with the upper-case word, in either case.  Perl's
+ * foldEQ takes a context from 5.42 on and none before. */
+static int
+begins_with(const char *text, size_t len, const char *word, size_t word_len)
+{
+    size_t i;
+
+    if (len < word_len)
+        return 0;
+    for (i = 0; i < word_len; i++)
+        if (toUPPER(text[i]) != word[i])
+            return 0;
+    return 1;
+}
+
 /* Where the credentials begin in the command in op->obj->out, or NULL. */
 static const char *
 find_secret(struct nsx_op *op, struct nsx_secrecy how)
@@ -290,7 +305,7 @@ find_secret(struct nsx_op *op, struct nsx_secrecy how)
     const char *text = (const char *)nsx_buf_data(&op->obj->out);
     const size_t len = op->obj->out.len - 2; /* without CRLF */
 
-    if (len > sizeof verb - 1 && foldEQ(text, verb, sizeof verb - 1))
+    if (begins_with(text, len, verb, sizeof verb - 1))
         return auth_secret(text + sizeof verb - 1, text + len);
     if (len == 1 && *text == '*') /* the exchange is cancelled */
         return NULL;
