@@ -10,6 +10,7 @@ use MIME::Base64 qw(encode_base64);
 use Net::SMTP::XS;
 use NSX::Test::Sasl;
 use NSX::Test::Server;
+use Time::HiRes ();
 
 my ($user, $password) = map { NSX::Test::Sasl->$_ } qw(user password);
 
@@ -114,6 +115,60 @@ subtest 'a first challenge that should have been empty' => sub {
     is $smtp->message, 'PLAIN: unexpected challenge', 'reason';
     my $log = $server->finish;
     ok !$log->{connections}[0]{unexpected}, 'the password is kept';
+};
+
+# A challenge with a long run of blanks in it: the time to look at it must not
+# grow with the square of its length.
+subtest 'blanks in a challenge' => sub {
+    my $server = NSX::Test::Server->start(connections => [[
+        '220 mx', '<', ['send', "250-mx\r\n250 AUTH LOGIN\r\n"],
+        ('<', '334 A' . ' ' x 60_000 . 'B') , qr/^\*\r/, '501 cancelled'
+    ]]);
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 20);
+    my $before = times;
+    ok !$smtp->auth($user, $password), 'are no base64';
+    cmp_ok times() - $before, '<', 0.5, 'and take no time';
+    $server->tell_to_stop;
+};
+
+# Ten million iterations keep a processor busy for seconds; the client looks at
+# the clock and at its signals meanwhile.
+sub hard_worker {
+    return NSX::Test::Server->start(smtp => NSX::Test::Sasl->smtp(
+        mechanisms => ['SCRAM-SHA-256'], iterations => 10_000_000));
+}
+
+subtest 'more work than Timeout allows' => sub {
+    {
+        # Short of time only while it works, not while it waits.
+        package My::Hurried;
+        our @ISA = ('Net::SMTP::XS');
+        our $limit = 20;
+        sub timeout  { $limit }
+        sub command  { my $s = shift; $limit = 20; $s->SUPER::command(@_) }
+        sub response { my $class = $_[0]->SUPER::response; $limit = 0.2; $class }
+    }
+    my $server = hard_worker();
+    my $smtp = My::Hurried->new($server->host, Port => $server->port);
+    is_deeply [$smtp->auth($user, $password)], [''], 'is not done';
+    is $smtp->code, 501, 'status';
+    is $smtp->message, 'SCRAM-SHA-256: the server asks for more work than Timeout allows', 'reason';
+    my $log = $server->finish;
+    is_deeply $log->{sasl}[0]{said}, ['*'], 'the exchange is cancelled';
+};
+
+subtest 'signals during the work' => sub {
+    my $server = hard_worker();
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 3600);
+    my $ran = 0;
+    local $SIG{ALRM} = sub { die "enough\n" if ++$ran == 3 };
+    Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0.05, 0.05);
+    my $lived = eval { $smtp->auth($user, $password); 1 };
+    Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0);
+    ok !$lived, 'a handler that dies';
+    is $@, "enough\n", 'is heard';
+    ok !defined fileno $smtp, 'and the session is closed';
+    like $server->finish->{connections}[0]{in}, qr/^AUTH [^\n]*\n\z/m, 'before the work is done';
 };
 
 subtest 'control characters of the server in its reason' => sub {

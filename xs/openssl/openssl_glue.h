@@ -5,6 +5,7 @@
 #define NSX_OPENSSL_GLUE_H
 
 #include "api.h"
+#include "nsx_auth_talk.h"
 #include "nsx_base64.h"
 #include "nsx_sasl.h"
 #include "nsx_tls.h"
@@ -165,23 +166,37 @@ SV *nsx_auth_choose(pTHX_ HV *choice);
 /* nsx_sasl_offers_binding of a list. */
 int nsx_auth_binds(pTHX_ SV *offered);
 
-/* An exchange from struct nsx_sasl_config's members in a hash, where user
- * stands for authcid and a secret is a reference to its scalar.  It fails at
- * its first use where the arguments do not suit the mechanism.  Dies on wide
- * characters. */
-SV *nsx_auth_begin(pTHX_ SV *mechanism, HV *config);
+/* A talk (nsx_auth_talk.h) as a reference, with a mechanism of ours, from
+ * struct nsx_sasl_config's members in a hash, where user stands for authcid and
+ * a secret is a reference to its scalar; or with a client of the caller's and
+ * its initial response ("": none).  Where it cannot begin, its start says so.
+ * Both die on wide characters. */
+SV *nsx_talk_ours(pTHX_ SV *mechanism, HV *config);
+SV *nsx_talk_theirs(pTHX_ SV *mechanism, SV *first);
 
-/* The line to send: with AUTH ("": none) and in answer to a challenge, which
- * is base64 still.  undef when the exchange failed. */
-SV *nsx_auth_first(pTHX_ SV *exchange);
-SV *nsx_auth_next(pTHX_ SV *exchange, SV *challenge);
+/* The steps, as nsx_auth_talk.h has them: each answers the name of the next,
+ * "send", "work", "challenge", "success" or "over". */
+const char *nsx_talk_start(pTHX_ SV *talk);
+const char *nsx_talk_reply(pTHX_ SV *talk, unsigned code, SV *text);
+const char *nsx_talk_answer(pTHX_ SV *talk, SV *answer);
+const char *nsx_talk_believe(pTHX_ SV *talk, int proved, const char *why);
+const char *nsx_talk_cancel(pTHX_ SV *talk, const char *why);
 
-/* 1 when the success that the server reports may be believed. */
-int nsx_auth_done(pTHX_ SV *exchange);
+/* A slice of the work.  Cancels the exchange when all of it would take more
+ * than that many seconds (0: no limit). */
+const char *nsx_talk_work(pTHX_ SV *talk, double seconds);
 
-/* Why it failed, and what the server gave as its reason in a challenge; valid
- * until the next call. */
-const char *nsx_auth_error(pTHX_ SV *exchange);
-const char *nsx_auth_reason(pTHX_ SV *exchange);
+/* The words of the line to be sent: mortals, emptied at the next step. */
+size_t nsx_talk_words(pTHX_ SV *talk, SV *words[NSX_AUTH_WORDS]);
+
+/* The decoded challenge, a new scalar. */
+SV *nsx_talk_challenge(pTHX_ SV *talk);
+
+/* What came of it: "pending", "accepted", "unfit", "unsuited", "refused",
+ * "cancelled" or "broken"; why, and what the server gave as its reason in a
+ * challenge; valid until the next call. */
+const char *nsx_talk_outcome(pTHX_ SV *talk);
+const char *nsx_talk_why(pTHX_ SV *talk);
+const char *nsx_talk_detail(pTHX_ SV *talk);
 
 #endif

@@ -1,16 +1,17 @@
 /*
- * sasl_exchange.c - SASL exchanges as Perl sees them, and the choice of a
+ * sasl_exchange.c - the AUTH talk as Perl sees it, and the choice of a
  * mechanism.
  *
- * An exchange is a reference to a scalar that owns its struct nsx_sasl by ext
- * magic, so that a die on the way still wipes what it holds.  Lines are what
- * goes over the wire: base64, "=" for an empty initial response (RFC 4954 4).
+ * A talk is a reference to a scalar that owns its struct nsx_auth_talk by ext
+ * magic, so that a die on the way still wipes what it holds.
  */
 #include "openssl_glue.h"
 
 struct exchange {
-    struct nsx_sasl *sasl;
+    struct nsx_auth_talk *talk; /* NULL: it could not begin, error says why */
     struct nsx_error error;
+    SV *line;      /* the line handed out for sending, until the next step */
+    int64_t began; /* when the work going on began, of nsx_clock_ms */
 };
 
 /* ---- arguments ---- */
@@ -149,15 +150,26 @@ nsx_auth_binds(pTHX_ SV *offered)
 
 /* ---- the object ---- */
 
+/* The line is wiped in place: whoever was given it keeps an empty scalar. */
+static void
+drop_line(pTHX_ struct exchange *ex)
+{
+    if (ex->line) {
+        nsx_wipe_scalar(aTHX_ ex->line);
+        SvREFCNT_dec(ex->line);
+        ex->line = NULL;
+    }
+}
+
 static int
 exchange_free(pTHX_ SV *sv, MAGIC *mg)
 {
     struct exchange *ex = (struct exchange *)(void *)mg->mg_ptr;
 
     PERL_UNUSED_ARG(sv);
-    PERL_UNUSED_CONTEXT;
     if (ex) {
-        nsx_sasl_free(ex->sasl);
+        drop_line(aTHX_ ex);
+        nsx_auth_free(ex->talk);
         nsx_free(ex);
         mg->mg_ptr = NULL;
     }
@@ -190,120 +202,228 @@ exchange_of(pTHX_ SV *ref)
     return (struct exchange *)(void *)mg->mg_ptr;
 }
 
+static struct nsx_auth_talk *
+talk_of(pTHX_ struct exchange *ex)
+{
+    if (!ex->talk)
+        Perl_croak(aTHX_ "SASL exchange has not begun");
+    return ex->talk;
+}
+
+/* A mortal reference, because reading arguments may die. */
+static SV *
+exchange_new(pTHX_ struct exchange **ex)
+{
+    SV *self = newSV(0);
+    SV *ref = sv_2mortal(newRV_noinc(self));
+
+    *ex = (struct exchange *)nsx_alloc(sizeof **ex);
+    if (!*ex)
+        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    Zero(*ex, 1, struct exchange);
+    nsx_magic_own(aTHX_ self, &exchange_vtbl, *ex, NULL);
+    nsx_error_reset(&(*ex)->error);
+    return ref;
+}
+
 SV *
-nsx_auth_begin(pTHX_ SV *mechanism, HV *hash)
+nsx_talk_ours(pTHX_ SV *mechanism, HV *hash)
 {
     struct nsx_sasl_config config;
+    struct nsx_sasl *sasl;
     struct exchange *ex;
     STRLEN len;
     const char *name = SvPV(mechanism, len);
-    SV *self = newSV(0);
-    SV *ref = sv_2mortal(newRV_noinc(self)); /* reading arguments may die */
+    SV *ref = exchange_new(aTHX_ &ex);
 
-    ex = (struct exchange *)nsx_alloc(sizeof *ex);
-    if (!ex)
-        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
-    nsx_magic_own(aTHX_ self, &exchange_vtbl, ex, NULL);
-    nsx_error_reset(&ex->error);
     ENTER;
     read_config(aTHX_ hash, &config);
-    ex->sasl = nsx_sasl_new(name, len, &config, &ex->error);
+    sasl = nsx_sasl_new(name, len, &config, &ex->error);
+    if (sasl)
+        ex->talk = nsx_auth_ours(sasl, &ex->error);
     LEAVE;
     return SvREFCNT_inc_simple_NN(ref);
 }
 
-const char *
-nsx_auth_error(pTHX_ SV *ref)
-{
-    return exchange_of(aTHX_ ref)->error.text;
-}
-
-const char *
-nsx_auth_reason(pTHX_ SV *ref)
-{
-    struct exchange *ex = exchange_of(aTHX_ ref);
-
-    return ex->sasl ? nsx_sasl_detail(ex->sasl) : "";
-}
-
-/* ---- lines ---- */
-
-/* The base64 of out, which is wiped. */
-static SV *
-line_of(pTHX_ struct nsx_buf *out)
-{
-    size_t size = nsx_base64_encoded_size(out->len);
-    SV *line = newSV(size + 1);
-
-    nsx_base64_encode(nsx_buf_data(out), out->len, SvPVX(line));
-    SvPVX(line)[size] = '\0';
-    SvCUR_set(line, size);
-    SvPOK_only(line);
-    nsx_buf_wipe(out);
-    return line;
-}
-
 SV *
-nsx_auth_first(pTHX_ SV *ref)
+nsx_talk_theirs(pTHX_ SV *mechanism, SV *first)
 {
-    struct exchange *ex = exchange_of(aTHX_ ref);
-    struct nsx_buf out;
-    int present = 0;
-
-    nsx_buf_init(&out, NSX_MAX_SASL_RESPONSE * 4);
-    if (!ex->sasl
-        || nsx_sasl_start(ex->sasl, &out, &present, &ex->error) != NSX_OK)
-        return &PL_sv_undef;
-    if (present && out.len == 0)
-        return newSVpvs("=");
-    return line_of(aTHX_ &out);
-}
-
-/* Decodes a challenge into a mortal, or NULL with *e set. */
-static SV *
-decoded(pTHX_ SV *challenge, struct nsx_error *e)
-{
+    struct exchange *ex;
     STRLEN len;
-    const char *text = SvPV(challenge, len);
-    SV *sv = sv_2mortal(newSV(nsx_base64_decoded_size(len) + 1));
-    size_t size = 0;
+    const char *name = SvPV(mechanism, len);
+    SV *ref = exchange_new(aTHX_ &ex);
+    SV *octets;
 
-    if (!nsx_base64_decode(text, len, (unsigned char *)SvPVX(sv), &size)) {
-        (void)nsx_error_set(e, NSX_E_SASL_INPUT, "decoded",
-                            "the server's challenge is not base64");
-        return NULL;
+    ENTER;
+    octets = octet_copy(aTHX_ first, "a response");
+    ex->talk = nsx_auth_theirs(name, len, SvPVX(octets), SvCUR(octets),
+                               &ex->error);
+    LEAVE;
+    return SvREFCNT_inc_simple_NN(ref);
+}
+
+/* ---- steps ---- */
+
+static const char *
+step_name(enum nsx_auth_step step)
+{
+    switch (step) {
+    case NSX_AUTH_SEND:
+        return "send";
+    case NSX_AUTH_WORK:
+        return "work";
+    case NSX_AUTH_CHALLENGE:
+        return "challenge";
+    case NSX_AUTH_SUCCESS:
+        return "success";
+    case NSX_AUTH_OVER:
+        break;
     }
-    SvPVX(sv)[size] = '\0';
-    SvCUR_set(sv, size);
-    SvPOK_only(sv);
-    return sv;
+    return "over";
+}
+
+const char *
+nsx_talk_start(pTHX_ SV *ref)
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+
+    return step_name(ex->talk ? nsx_auth_start(ex->talk) : NSX_AUTH_OVER);
+}
+
+size_t
+nsx_talk_words(pTHX_ SV *ref, SV *words[NSX_AUTH_WORDS])
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+    struct nsx_octets word[NSX_AUTH_WORDS];
+    size_t i, n = nsx_auth_words(talk_of(aTHX_ ex), word);
+
+    drop_line(aTHX_ ex);
+    for (i = 0; i < n; i++)
+        words[i] = sv_2mortal(newSVpvn(word[i].len ? (const char *)word[i].data
+                                                   : "", word[i].len));
+    ex->line = SvREFCNT_inc_simple_NN(words[n - 1]);
+    return n;
+}
+
+const char *
+nsx_talk_reply(pTHX_ SV *ref, unsigned code, SV *text)
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+    STRLEN len = 0;
+    const char *said = text && SvOK(text) ? SvPV(text, len) : "";
+    enum nsx_auth_step step;
+
+    drop_line(aTHX_ ex);
+    step = nsx_auth_reply(talk_of(aTHX_ ex), code, said, len);
+    ex->began = nsx_clock_ms();
+    return step_name(step);
+}
+
+/* Milliseconds, -1 for no limit. */
+static long long
+allowed(double seconds)
+{
+    const int64_t deadline = nsx_deadline_after(seconds);
+
+    return deadline == NSX_NEVER ? -1 : deadline - nsx_clock_ms();
+}
+
+const char *
+nsx_talk_work(pTHX_ SV *ref, double seconds)
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+    enum nsx_auth_step step = nsx_auth_work(talk_of(aTHX_ ex));
+
+    if (step == NSX_AUTH_WORK
+        && nsx_auth_too_slow(ex->talk, nsx_clock_ms() - ex->began,
+                             allowed(seconds)))
+        step = nsx_auth_cancel(ex->talk, "the server asks for more work"
+                                         " than Timeout allows");
+    return step_name(step);
 }
 
 SV *
-nsx_auth_next(pTHX_ SV *ref, SV *challenge)
+nsx_talk_challenge(pTHX_ SV *ref)
 {
     struct exchange *ex = exchange_of(aTHX_ ref);
-    SV *plain = decoded(aTHX_ challenge, &ex->error);
-    struct nsx_buf out;
-    nsx_status st;
+    struct nsx_octets o = nsx_auth_challenge(talk_of(aTHX_ ex));
 
-    nsx_buf_init(&out, NSX_MAX_SASL_RESPONSE * 4);
-    if (!plain || !ex->sasl)
-        return &PL_sv_undef;
-    st = nsx_sasl_step(ex->sasl, SvPVX(plain), SvCUR(plain), &out,
-                       &ex->error);
-    while (st == NSX_AGAIN)
-        st = nsx_sasl_work(ex->sasl, &out, &ex->error);
-    if (st != NSX_OK)
-        return &PL_sv_undef;
-    return line_of(aTHX_ &out);
+    return newSVpvn(o.len ? (const char *)o.data : "", o.len);
 }
 
-int
-nsx_auth_done(pTHX_ SV *ref)
+const char *
+nsx_talk_answer(pTHX_ SV *ref, SV *answer)
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+    enum nsx_auth_step step;
+    SV *octets;
+
+    ENTER;
+    octets = octet_copy(aTHX_ answer, "a response");
+    step = nsx_auth_answer(talk_of(aTHX_ ex), SvPVX(octets), SvCUR(octets));
+    LEAVE;
+    return step_name(step);
+}
+
+const char *
+nsx_talk_believe(pTHX_ SV *ref, int proved, const char *why)
+{
+    return step_name(nsx_auth_believe(
+        talk_of(aTHX_ exchange_of(aTHX_ ref)), proved, why));
+}
+
+const char *
+nsx_talk_cancel(pTHX_ SV *ref, const char *why)
+{
+    return step_name(nsx_auth_cancel(talk_of(aTHX_ exchange_of(aTHX_ ref)),
+                                     why));
+}
+
+/* ---- what came of it ---- */
+
+static const char *
+outcome_name(enum nsx_auth_outcome outcome)
+{
+    switch (outcome) {
+    case NSX_AUTH_PENDING:
+        return "pending";
+    case NSX_AUTH_ACCEPTED:
+        return "accepted";
+    case NSX_AUTH_UNFIT:
+        return "unfit";
+    case NSX_AUTH_UNSUITED:
+        return "unsuited";
+    case NSX_AUTH_REFUSED:
+        return "refused";
+    case NSX_AUTH_CANCELLED:
+        return "cancelled";
+    case NSX_AUTH_BROKEN:
+        break;
+    }
+    return "broken";
+}
+
+const char *
+nsx_talk_outcome(pTHX_ SV *ref)
 {
     struct exchange *ex = exchange_of(aTHX_ ref);
 
-    return ex->sasl && ex->error.code == NSX_E_NONE
-        && nsx_sasl_finished(ex->sasl, &ex->error) == NSX_OK;
+    return outcome_name(ex->talk ? nsx_auth_outcome(ex->talk)
+                                 : NSX_AUTH_UNFIT);
+}
+
+const char *
+nsx_talk_why(pTHX_ SV *ref)
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+
+    return ex->talk ? nsx_auth_why(ex->talk) : ex->error.text;
+}
+
+const char *
+nsx_talk_detail(pTHX_ SV *ref)
+{
+    struct exchange *ex = exchange_of(aTHX_ ref);
+
+    return ex->talk ? nsx_auth_detail(ex->talk) : "";
 }

@@ -16,11 +16,6 @@ use Net::SMTP::XS::OpenSSL;
 
 our $VERSION = '0.01';
 
-use constant {
-    LINE_LIMIT => 12_288,    # octets of an AUTH line with its end (RFC 4954 4)
-    MOST_STEPS => 16,        # challenges in one exchange
-};
-
 # Statuses of what never came to a reply of the server.
 use constant {
     NO_MECHANISM => 504,
@@ -28,18 +23,7 @@ use constant {
     CANCELLED    => 501,
 };
 
-# Verdicts on an attempt.
-use constant {
-    DONE    => 'done',
-    REFUSED => 'refused',    # by the server; another mechanism may do
-    UNFIT   => 'unfit',      # nothing was sent: the credentials do not suit
-    OVER    => 'over',
-};
-
 use constant WRONG_CREDENTIALS => 535;
-
-# The server does not take this mechanism, or not with these credentials.
-my %refusal = map { $_ => 1 } 504, 534, WRONG_CREDENTIALS, 538;
 
 # Names of options in the caller's list.
 my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host
@@ -60,7 +44,9 @@ BEGIN {
     no strict 'refs';
     *$_ = \&{"Net::SMTP::XS::OpenSSL::$_"} for qw(_wipe _is_tls _channel_binding
         _auth_offered _auth_secrecy _auth_named _auth_choose _auth_binds
-        _auth_begin _auth_first _auth_next _auth_done _auth_error _auth_reason);
+        _talk_ours _talk_theirs _talk_start _talk_words _talk_reply _talk_work
+        _talk_challenge _talk_answer _talk_believe _talk_cancel _talk_outcome
+        _talk_why _talk_detail);
 }
 
 sub auth {
@@ -209,12 +195,15 @@ sub _with_credentials {
     my ($asked, $unfit);
 
     while (my $mechanism = _choose($choice)) {
-        my ($verdict, $why) = _attempt($self, $mechanism, $choice->{bindings}, $config);
-        return !!1 if $verdict eq DONE;
-        return !!0 if $verdict eq OVER;
-        $choice->{ $verdict eq UNFIT ? 'unfit' : 'refused' } |= $mechanism->{bit};
-        if ($verdict eq UNFIT) { $unfit = $why; next }
+        my ($outcome, $why) = _attempt($self, $mechanism, $choice->{bindings}, $config);
+        if ($outcome eq 'unfit') {
+            $choice->{unfit} |= $mechanism->{bit};
+            $unfit = $why;
+            next;
+        }
         $asked = 1;
+        return $outcome eq 'accepted' if $outcome ne 'unsuited';
+        $choice->{refused} |= $mechanism->{bit};
         # The password may be wrong: it is not sent in the clear after that.
         $choice->{cleartext} = 0 if $self->code == WRONG_CREDENTIALS;
     }
@@ -238,11 +227,11 @@ sub _nothing_fits {
                 . " '$offered'" . (defined $wanted ? ", wanted is '$wanted'" : '')]);
 }
 
-# One mechanism: its verdict and, where nothing was sent, the reason.  One that
+# One mechanism: the outcome and, where nothing was sent, the reason.  One that
 # binds the channel is tried with each binding there is.
 sub _attempt {
     my ($self, $mechanism, $bindings, $config) = @_;
-    my ($verdict, $why, $reason);
+    my ($outcome, $why, $detail);
 
     for my $binding ($mechanism->{binding} ? @$bindings : $bindings->[0]) {
         my %with = %$config;
@@ -250,136 +239,105 @@ sub _attempt {
         # As the core module has it: the one who logs in, twice.
         $with{authzid} = $with{user}
             if $mechanism->{name} eq 'PLAIN' && !exists $with{authzid};
-        ($verdict, $why, $reason) = _exchange($self, $mechanism, \%with);
-        last if $verdict ne REFUSED || $reason =~ $wrong_credentials;
+        ($outcome, $why, $detail) = _exchange($self, $mechanism, \%with);
+        last if $outcome ne 'unsuited' || $detail =~ $wrong_credentials;
     }
-    $verdict = OVER if $reason =~ $somebody_between;
-    return ($verdict, $why);
+    $outcome = 'refused' if $detail =~ $somebody_between;
+    return ($outcome, $why);
+}
+
+# Outcome, the reason where nothing was sent, the server's own.
+sub _exchange {
+    my ($self, $mechanism, $with) = @_;
+    my $talk    = _begin($self, $mechanism, $with);
+    my $outcome = _converse($self, $talk);
+    my $detail  = _talk_detail($talk);
+
+    $self->set_status($self->code, [$self->message, "$mechanism->{name}: $detail\n"])
+        if $detail ne '' && $outcome =~ /\A(?:unsuited|refused)\z/;
+    $outcome = 'unsuited' if $outcome eq 'refused' && $self->code == WRONG_CREDENTIALS;
+    return ($outcome, _talk_why($talk), $detail);
 }
 
 sub _begin {
     my ($self, $mechanism, $with) = @_;
     my $token = $with->{token};
 
-    return _auth_begin($mechanism->{name}, $with)
+    return _talk_ours($mechanism->{name}, $with)
         if !$mechanism->{token} || ref $$token ne 'CODE';
-    my $value    = $$token->($self, $mechanism->{name});
-    my $exchange = _auth_begin($mechanism->{name}, { %$with, token => \$value });
+    my $value = $$token->($self, $mechanism->{name});
+    my $talk  = _talk_ours($mechanism->{name}, { %$with, token => \$value });
     _wipe($value);
-    return $exchange;
+    return $talk;
 }
 
 # --- the exchange ------------------------------------------------------------------
 
-# With a mechanism of ours: verdict, the reason of UNFIT, the server's reason.
-sub _exchange {
-    my ($self, $mechanism, $with) = @_;
-    my $exchange = _begin($self, $mechanism, $with);
-    my $talk     = Net::SMTP::XS::SASL::Talk->new(
-        name    => $mechanism->{name},
-        next    => sub { _auth_next($exchange, $_[1]) },
-        believe => sub { _auth_done($exchange) },
-        error   => sub { _auth_error($exchange) },
-    );
-    $talk->{line} = _auth_first($exchange);
-    return (UNFIT, _auth_error($exchange), '') if !defined $talk->{line};
-
-    my $verdict = _converse($self, $talk);
-    my $reason  = _auth_reason($exchange);
-    $self->set_status($self->code, [$self->message, "$mechanism->{name}: $reason\n"])
-        if $reason ne '' && $verdict ne DONE;
-    return ($verdict, undef, $reason);
-}
+# What is done in each step.  Lines go from the talk to command with no Perl
+# function between: a stack trace would show them.
+my %turn = (
+    send      => \&_send,
+    work      => \&_work,
+    challenge => \&_answer,
+    success   => \&_judge,
+);
 
 # AUTH and what follows, to the server's last reply.  An exception on the way
 # (from a signal handler, say) leaves the server in mid-exchange, where it would
-# take the next command for an answer: the talk then closes the session.
+# take the next command for an answer: the guard then closes the session.
 sub _converse {
-    my ($self, $talk) = @_;
-    $talk->{smtp} = $self;
-    my $verdict = _to_the_end($self, $talk);
-    delete $talk->{smtp};
-    return $verdict;
-}
-
-# Of a talk: name, line (to be sent next; "" with AUTH is none), next (the line
-# that answers a challenge, or undef), believe (the server's success), error.
-# Lines go from the talk to command with no Perl function between: a stack trace
-# would show them.
-sub _to_the_end {
-    my ($self, $talk) = @_;
+    my ($self, $talk, $client) = @_;
     my $secrecy = _auth_secrecy($self);
-    my $held    = length("AUTH $talk->{name} \r\n") + length $talk->{line} > LINE_LIMIT;
-    my $steps   = 0;
+    my $guard   = Net::SMTP::XS::SASL::Guard->new($self, $talk);
+    my $step    = _talk_start($talk);
 
-    my $class = $self->command('AUTH', $talk->{name},
-        $held || $talk->{line} eq '' ? () : $talk->{line})->response || 0;
-    while ($class == CMD_MORE) {
-        my $challenge = _challenge($self);
-        if    (!$held)           { _answer($self, $talk, $challenge, ++$steps) }
-        elsif ($challenge ne '') { _lose($talk, 'unexpected challenge') }
-        $held = 0;
-        return _cancel($self, $talk) if !defined $talk->{line};
-        $class = $self->command($talk->{line})->response || 0;
-    }
-    _wipe($talk->{line});
-    return $refusal{ $self->code } ? REFUSED : OVER if $class != CMD_OK;
-    return DONE if $talk->{believe}->();
-    _give_up($self, $talk);
-    return OVER;
+    $step = $turn{$step}->($self, $talk, $client) while $step ne 'over';
+    my $outcome = _talk_outcome($talk);
+    $self->close if $outcome eq 'broken';
+    $self->set_status(CANCELLED, [_talk_why($talk)])
+        if $outcome eq 'broken' || $outcome eq 'cancelled';
+    return $outcome;
 }
 
-sub _challenge {
-    my ($self) = @_;
+sub _send {
+    my ($self, $talk) = @_;
+    my $shown = ${*$self}{net_smtp_debug_secrets} && $self->debug;
+
+    _show_answer($self, _talk_words($talk)) if $shown;
+    my $class = $self->command(_talk_words($talk))->response || 0;
+    return _talk_reply($talk, $class * 100) if $class == CMD_OK;
     my ($text) = $self->message;
-    $text = '' if !defined $text;
-    $text =~ s/\A\s+|\s+\z//g;
-    return $text;
+    _show_decoded($self, 0, $text) if $shown && $class == CMD_MORE;
+    return _talk_reply($talk, _code_of($self, $class), $text);
 }
 
-# Puts the answer to a challenge into the talk, undef when there is none.
-sub _answer {
-    my ($self, $talk, $challenge, $steps) = @_;
-    _wipe($talk->{line});
-    return _lose($talk, 'the server asks without end') if $steps > MOST_STEPS;
-    _show_decoded($self, 0, $challenge);
-    $talk->{line} = $talk->{next}->($talk, $challenge);
-    _show_decoded($self, 1, $talk->{line}) if defined $talk->{line};
+# What response answers decides, as in the core module.
+sub _code_of {
+    my ($self, $class) = @_;
+    my $code = $self->code;
+    return int($code / 100) == $class ? $code : $class * 100;
 }
 
-sub _lose {
-    my ($talk, $why) = @_;
-    _wipe($talk->{line});
-    $talk->{line} = undef;
-    $talk->{why}  = "$talk->{name}: $why";
-    return undef;
+# Signal handlers run as the loop goes round.
+sub _work {
+    my ($self, $talk) = @_;
+    my $seconds = $self->timeout || 0;
+    my $step;
+
+    do { $step = _talk_work($talk, $seconds) } while $step eq 'work';
+    return $step;
 }
 
 # As the core module does, but only where secrets are to be shown.
 sub _show_decoded {
-    my ($self, $out) = @_;
-    return if !${*$self}{net_smtp_debug_secrets} || !$self->debug;
+    my ($self, $out, $text) = @_;
     require MIME::Base64;
-    $self->debug_print($out, '(decoded) ' . MIME::Base64::decode_base64($_[2]) . "\n");
+    $self->debug_print($out, '(decoded) ' . MIME::Base64::decode_base64($text) . "\n");
 }
 
-# The client ends the exchange (RFC 4954 4).  A server that takes that for
-# anything but a refusal is out of step.
-sub _cancel {
-    my ($self, $talk) = @_;
-    my $why   = defined $talk->{why} ? $talk->{why} : $talk->{error}->();
-    my $class = $self->command('*')->response || 0;
-
-    $self->close if $class != CMD_REJECT && $class != CMD_ERROR;
-    $self->set_status(CANCELLED, [$why]);
-    return OVER;
-}
-
-# A server whose success is not to be believed is not the one it should be.
-sub _give_up {
-    my ($self, $talk) = @_;
-    $self->close;
-    $self->set_status(CANCELLED, [$talk->{error}->()]);
+sub _show_answer {
+    my ($self, @words) = @_;
+    _show_decoded($self, 1, @words) if @words == 1 && $words[0] ne '*';
 }
 
 # --- an Authen::SASL object -----------------------------------------------------------
@@ -387,8 +345,6 @@ sub _give_up {
 # Those that leave the password to whoever reads the wire, or may.
 my $keeps_secrets = qr/\A(?:SCRAM-.*|CRAM-MD5|DIGEST-MD5|GSSAPI|GSS-SPNEGO
     |GS2-.*|KERBEROS_V[45]|NTLM|SRP|OTP|EXTERNAL|ANONYMOUS)\z/xi;
-
-my $base64 = qr{\A(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\z};
 
 # The server's mechanisms that the caller wants, where there is such a list, in
 # its order.
@@ -407,10 +363,9 @@ sub _with_object {
     my $names  = _candidates($wanted, $offered);
 
     $names = [grep {/$keeps_secrets/} @$names] if _cleartext_forbidden($self);
-    require MIME::Base64;
     my ($client, $first, $why) = _start_client($self, $sasl, $names);
     $sasl->mechanism($wanted) if defined $wanted && $wanted ne '';
-    return _converse($self, _talk_of($client, $first)) eq DONE if $client;
+    return _with_client($self, $client, $first) if $client;
     $self->set_status(
           defined $why                                      ? (CANCELLED, [$why])
         : @$names < @{ _candidates($wanted, $offered) }     ? _tls_needed()
@@ -443,40 +398,41 @@ sub _start_client {
     return (undef, undef, $why);
 }
 
-sub _talk_of {
-    my ($client, $first) = @_;
-    my $talk = Net::SMTP::XS::SASL::Talk->new(
-        name    => $client->mechanism,
-        next    => sub { _step_client($client, @_) },
-        believe => sub {1},
-    );
-    $talk->{line} = length $first ? MIME::Base64::encode_base64($first, '') : '';
-    return $talk;
+sub _with_client {
+    my ($self, $client, $first) = @_;
+    my $talk    = _talk_theirs($client->mechanism, $first);
+    my $outcome = _converse($self, $talk, $client);
+
+    $self->set_status(CANCELLED, [_talk_why($talk)]) if $outcome eq 'unfit';
+    return $outcome eq 'accepted';
 }
 
-sub _step_client {
-    my ($client, $talk, $challenge) = @_;
-    return _lose($talk, "the server's challenge is not base64") if $challenge !~ $base64;
-    my $answer = $client->client_step(MIME::Base64::decode_base64($challenge));
-    return MIME::Base64::encode_base64($answer, '') if defined $answer;
+sub _answer {
+    my ($self, $talk, $client) = @_;
+    my $answer = $client->client_step(_talk_challenge($talk));
+    return _talk_answer($talk, $answer) if defined $answer;
     # No answer and no error is an empty answer: GSSAPI's last token.
     my $why = $client->error;
-    return defined $why && length $why ? _lose($talk, $why) : '';
+    return defined $why && length $why ? _talk_cancel($talk, $why) : _talk_answer($talk, '');
 }
 
-# A talk wipes the line it was about to send, however it ends, and closes the
-# session when it does not come to its end.
-package Net::SMTP::XS::SASL::Talk;
+sub _judge {
+    my ($self, $talk) = @_;
+    return _talk_believe($talk, 1);
+}
+
+# Closes the session of a talk that does not come to its end.
+package Net::SMTP::XS::SASL::Guard;
 
 sub new {
-    my ($class, %talk) = @_;
-    return bless \%talk, $class;
+    my ($class, $smtp, $talk) = @_;
+    return bless { smtp => $smtp, talk => $talk }, $class;
 }
 
 sub DESTROY {
     my ($self) = @_;
-    Net::SMTP::XS::OpenSSL::_wipe($self->{line});
-    return if !$self->{smtp} || ${^GLOBAL_PHASE} eq 'DESTRUCT';
+    return if ${^GLOBAL_PHASE} eq 'DESTRUCT';
+    return if Net::SMTP::XS::OpenSSL::_talk_outcome($self->{talk}) ne 'pending';
     local ($@, $!, $?);
     eval { $self->{smtp}->close };
 }
