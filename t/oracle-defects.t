@@ -72,10 +72,12 @@ sub fastest {
     return $least;
 }
 
-# A step of the server: a signal for the process that MAIL names.
+# A step of the server: signals for the process that MAIL names, so many that one
+# comes while it waits.
 sub alarm_the_sender {
-    my $line = shift->line;
-    kill ALRM => $1 if $line =~ /<(\d+)\@/;
+    my $conn = shift;
+    my ($pid) = $conn->line =~ /<(\d+)\@/ or return;
+    for (1 .. 10) { $conn->delay(0.1); kill ALRM => $pid }
     return;
 }
 
@@ -147,13 +149,13 @@ oracle(
         my $t = shift;
         my $s = $t->connect;
         my $signals = 0;
-        local $SIG{ALRM} = sub { $signals++ };
+        $SIG{ALRM} = sub { $signals++ };
         my $ok = $s->mail("$$\@test");
-        return (ok => bit($ok), code => $s->code, signals => $signals);
+        return (ok => bit($ok), code => $s->code, signals => bit($signals));
     },
         { ok => 0, code => 421, signals => 1 },
         { ok => 1, code => 250, signals => 1 },
-        script => [ @{ talk([]) }, \&alarm_the_sender, [ 'delay', 1 ], '250 ok' ]),
+        script => [ @{ talk([]) }, \&alarm_the_sender, '250 ok' ]),
     row('02 Timeout holds for writes', sub {
         my $t = shift;
         my $s = $t->connect(wait => 0.4);
