@@ -743,6 +743,8 @@ mail(op, ...)
     if (items > 2) {
         args[0] = op.self;
         opts = nsx_call_function(aTHX_ "_mail_options", items - 1, args);
+        if (!SvOK(opts))
+            XSRETURN_NO;
     }
     arg = nsx_path_argument(aTHX_ &op, "FROM:", addr, opts);
     count = nsx_tail_verb(aTHX_ ax, &op, NSX_M__MAIL, 1, &arg);
@@ -932,6 +934,15 @@ _xtext(text)
     nsx_xtext_encode(in, len, SvPVX(RETVAL));
     SvCUR_set(RETVAL, size);
     *SvEND(RETVAL) = '\0';
+  OUTPUT:
+    RETVAL
+
+int
+_unread(op)
+    nsx_op_t op
+  CODE:
+    (void)nsx_op_fd(aTHX_ &op);
+    RETVAL = nsx_channel_buffered(&op.obj->ch) > 0;
   OUTPUT:
     RETVAL
 

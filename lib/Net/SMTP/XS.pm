@@ -48,8 +48,8 @@ my @cmd_methods = qw(
 );
 my @smtp_methods = qw(
     can_ssl can_inet6 host banner domain hello supports etrn auth starttls
-    mail send send_or_mail send_and_mail reset recipient to cc bcc data bdat
-    bdatlast datafh expand verify help quit DESTROY _addr _EHLO _HELO _MAIL
+    mail send send_or_mail send_and_mail send_message send_messages reset
+    recipient to cc bcc data bdat bdatlast datafh expand verify help quit DESTROY _addr _EHLO _HELO _MAIL
     _RCPT _SEND _SAML _SOML _VRFY _EXPN _HELP _RSET _NOOP _QUIT _DATA _BDAT
     _TURN _ETRN _AUTH _STARTTLS
 );
@@ -316,12 +316,41 @@ my @mail_options = (
     [AUTH     => AUTH => sub { ' AUTH=' . ($_[1] eq '' ? '<>' : _raw($_[1])) }],
     [XVERP    => XVERP    => sub {' XVERP'}],
     [SMTPUTF8 => SMTPUTF8 => sub { $_[1] ? ' SMTPUTF8' : '' }],
+    [Priority => 'MT-PRIORITY' => sub { ' MT-PRIORITY=' . _raw($_[1]) }],
+    [DeliverBy => DELIVERBY => sub { ' BY=' . _raw($_[1]) }],
+    [HoldFor => FUTURERELEASE => sub { ' HOLDFOR=' . _raw($_[1]) }],
+    [HoldUntil => FUTURERELEASE => sub { ' HOLDUNTIL=' . _raw($_[1]) }],
+    [RequireTLS => REQUIRETLS => sub {' REQUIRETLS'}],
 );
 
+# What changes who gets the message, or when: never left out.
+my %binding = (
+    DeliverBy  => 'DELIVERBY',
+    HoldFor    => 'FUTURERELEASE',
+    HoldUntil  => 'FUTURERELEASE',
+    RequireTLS => 'REQUIRETLS',
+);
+
+# Sets the status when the server cannot do what such an option asks for.
+sub _cannot_bind {
+    my ($me, $opt) = @_;
+    my $esmtp = ${*$me}{net_smtp_esmtp} || {};
+
+    delete $opt->{RequireTLS} if !$opt->{RequireTLS};
+    for my $name (grep { defined $opt->{$_} } sort keys %binding) {
+        next if exists $esmtp->{ $binding{$name} };
+        $me->set_status(550, "the server does not offer $binding{$name}, which $name needs");
+        return 1;
+    }
+    return 0;
+}
+
+# undef, with the status set, when the message must not be sent.
 sub _mail_options {
     my ($me, %opt) = @_;
     my $params = '';
 
+    return if _cannot_bind($me, \%opt);
     if (!exists ${*$me}{net_smtp_esmtp}) {
         Carp::carp('Net::SMTP::mail: ESMTP not supported by host - '
                 . 'options discarded :-(');
@@ -409,6 +438,18 @@ sub starttls {
 sub auth {
     { local $@; require Net::SMTP::XS::SASL; }
     goto &Net::SMTP::XS::SASL::auth;
+}
+
+# --- whole messages, loaded when first asked for --------------------------------
+
+sub send_message {
+    { local $@; require Net::SMTP::XS::Message; }
+    goto &Net::SMTP::XS::Message::send_message;
+}
+
+sub send_messages {
+    { local $@; require Net::SMTP::XS::Message; }
+    goto &Net::SMTP::XS::Message::send_messages;
 }
 
 # --- the rest ----------------------------------------------------------------
