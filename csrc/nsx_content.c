@@ -44,7 +44,7 @@ static void start(struct nsx_content *b, enum nsx_framing framing)
     b->dot.lines_only = framing == NSX_FRAME_BDAT;
     b->piece = NULL;
     b->piece_len = 0;
-    b->octets = b->raw = b->grown = 0;
+    b->octets = b->emitted = b->raw = b->grown = 0;
     b->at_end = b->is_done = b->has_held = 0;
 }
 
@@ -337,6 +337,7 @@ nsx_status nsx_content_read(struct nsx_content *b, char *out, size_t room,
         s = step(b, out, room, put);
     if (s == NSX_ERROR)
         *put = 0;
+    b->emitted += *put;
     return s == NSX_WANT_READ && *put > 0 ? NSX_OK : s;
 }
 

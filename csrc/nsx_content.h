@@ -56,6 +56,7 @@ struct nsx_content {
     size_t piece_len;
     uint64_t size;   /* in this framing, see below; or NSX_SIZE_UNKNOWN */
     uint64_t octets; /* handed over so far, counted like size */
+    uint64_t emitted; /* the same with doubled dots and the end of data */
     uint64_t raw;    /* octets of the source measured or read so far */
     uint64_t grown;  /* while measuring: octets the framing adds */
     int has_8bit;    /* measured: an octet above 127 was seen */

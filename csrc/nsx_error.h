@@ -51,6 +51,7 @@ typedef enum nsx_errcode {
     NSX_E_SASL_STEPS,     /* server: more challenges than NSX_MAX_SASL_STEPS */
     NSX_E_SOURCE,         /* caller: the body's source failed */
     NSX_E_BARE_CR,        /* caller: a CR without LF in the body */
+    NSX_E_CANCELLED,      /* caller: given up before it was done */
     NSX_E_COUNT_          /* number of codes, not a code */
 } nsx_errcode;
 

@@ -92,4 +92,14 @@
 #define NSX_MAX_OPTION 1024u
 #define NSX_REFUSAL_TEXT 320u
 
+/* Commands of a flight wait in the buffer up to about this much; so many
+ * replies are left for what follows them; so many chunks of a body go before
+ * the first one's reply; and what one step measures, or how many replies it
+ * looks at. */
+#define NSX_FLIGHT_WINDOW 16384u
+#define NSX_EXPECT_SPARE 8u
+#define NSX_CHUNKS_AHEAD 4u
+#define NSX_MEASURE_OCTETS (1024u * 1024u)
+#define NSX_REPLIES_A_STEP 256u
+
 #endif

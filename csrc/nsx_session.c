@@ -51,6 +51,7 @@ void nsx_session_reset(struct nsx_session *s)
     nsx_expect_free(&s->queue);
     nsx_expect_free(&s->accepted);
     s->pushed = s->sent;
+    s->mails = 0;
     memset(&s->answer, 0, sizeof s->answer);
     s->until = 0;
     s->state = NSX_SESSION_READY;
@@ -120,6 +121,7 @@ static nsx_status accept_line(struct nsx_session *s, enum nsx_verb verb,
         return NSX_ERROR;
     s->pushed += n;
     s->whole += n;
+    s->mails += verb == NSX_VERB_MAIL;
     return NSX_OK;
 }
 

@@ -88,6 +88,7 @@ struct nsx_session {
     size_t whole;           /* of out: what is committed */
     uint64_t sent;          /* octets handed to the channel, ever */
     uint64_t pushed;        /* octets committed, ever */
+    unsigned mails;         /* MAIL commands on this connection (MAILMAX) */
     struct nsx_expect queue;
     struct nsx_expect accepted; /* LMTP: recipients of this transaction */
     struct nsx_source body;     /* pull NULL: none */
