@@ -419,10 +419,22 @@ static enum nsx_auth_step take_cancelled(struct nsx_auth_talk *t,
                       : NSX_AUTH_BROKEN);
 }
 
-static enum nsx_auth_outcome refusal(unsigned code)
+/* RFC 4954 6: invalid credentials, whatever the reply code. */
+static int means_credentials(struct nsx_octets text)
 {
-    return code == 504 || code == 534 || code == 538 ? NSX_AUTH_UNSUITED
-                                                     : NSX_AUTH_REFUSED;
+    static const char enhanced[] = "5.7.8";
+    const size_t n = sizeof(enhanced) - 1;
+
+    return text.len >= n && memcmp(text.data, enhanced, n) == 0 &&
+           (text.len == n || is_blank(((const char *)text.data)[n]));
+}
+
+static enum nsx_auth_outcome refusal(unsigned code, struct nsx_octets text)
+{
+    int suits = code != 504 && code != 534 && code != 538;
+
+    return suits || means_credentials(text) ? NSX_AUTH_REFUSED
+                                            : NSX_AUTH_UNSUITED;
 }
 
 enum nsx_auth_step nsx_auth_reply(struct nsx_auth_talk *t, unsigned code,
@@ -438,7 +450,7 @@ enum nsx_auth_step nsx_auth_reply(struct nsx_auth_talk *t, unsigned code,
         return take_challenge(t, trimmed(text, len));
     if (cls == CLASS_SUCCESS)
         return take_success(t);
-    return end(t, refusal(code));
+    return end(t, refusal(code, trimmed(text, len)));
 }
 
 /* ---- what came of it ---- */

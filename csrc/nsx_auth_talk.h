@@ -53,8 +53,9 @@ enum nsx_auth_outcome {
     NSX_AUTH_UNFIT,     /* the mechanism could not begin: nothing was sent */
     NSX_AUTH_UNSUITED,  /* the server refused the mechanism (504, 534, 538):
                            another may do */
-    NSX_AUTH_REFUSED,   /* any other refusal: another attempt could only count
-                           as a further wrong password */
+    NSX_AUTH_REFUSED,   /* any other refusal, or one with the enhanced code
+                           5.7.8: another attempt could only count as a
+                           further wrong password */
     NSX_AUTH_CANCELLED, /* by us; the session is in step */
     NSX_AUTH_BROKEN     /* the session is to be closed: a success that is not
                            to be believed, a "*" that was not taken for one,

@@ -400,7 +400,7 @@ auth-debug             t/auth-stock.t      Debug keeps secrets
 auth-debug             t/oracle-defects.t  Debug does not tell passwords
 auth-exception         t/auth-stock.t      $@ is left alone
 auth-next-mechanism    t/auth-stock.t      a mechanism that the server refuses
-auth-next-mechanism    t/auth.t            a wrong password never follows in the clear
+auth-next-mechanism    t/auth.t            a wrong password is tried once
 auth-native            t/auth.t            each mechanism, with the right and with a wrong password
 kept                   t/auth-stock.t      a password in the clear
 received-lines         t/differences.t     received lines are in the engine

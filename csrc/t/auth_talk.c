@@ -167,20 +167,31 @@ static void check_replies(void)
 {
     static const struct {
         unsigned code;
+        const char *text;
         enum nsx_auth_outcome want;
-    } r[] = {{504, NSX_AUTH_UNSUITED}, {534, NSX_AUTH_UNSUITED},
-             {538, NSX_AUTH_UNSUITED}, {535, NSX_AUTH_REFUSED},
-             {454, NSX_AUTH_REFUSED},  {530, NSX_AUTH_REFUSED},
-             {421, NSX_AUTH_REFUSED},  {0, NSX_AUTH_REFUSED},
-             {199, NSX_AUTH_REFUSED},  {999, NSX_AUTH_REFUSED}};
+    } r[] = {{504, "no", NSX_AUTH_UNSUITED},
+             {534, "no", NSX_AUTH_UNSUITED},
+             {538, "", NSX_AUTH_UNSUITED},
+             {535, "no", NSX_AUTH_REFUSED},
+             {454, "no", NSX_AUTH_REFUSED},
+             {530, "no", NSX_AUTH_REFUSED},
+             {421, "no", NSX_AUTH_REFUSED},
+             {0, "", NSX_AUTH_REFUSED},
+             {199, "no", NSX_AUTH_REFUSED},
+             {999, "no", NSX_AUTH_REFUSED},
+             {504, "5.7.8 no\n", NSX_AUTH_REFUSED},
+             {534, "5.7.8", NSX_AUTH_REFUSED},
+             {504, "5.7.80 no", NSX_AUTH_UNSUITED},
+             {504, "5.7.4 no", NSX_AUTH_UNSUITED},
+             {504, "5.7", NSX_AUTH_UNSUITED}};
     size_t i;
 
     for (i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
         struct nsx_auth_talk *t = plain_ours("CRAM-MD5");
 
         nsx_auth_start(t);
-        reply(t, r[i].code, "no");
-        ok(nsx_auth_outcome(t) == r[i].want, "%u", r[i].code);
+        reply(t, r[i].code, r[i].text);
+        ok(nsx_auth_outcome(t) == r[i].want, "%u %s", r[i].code, r[i].text);
         nsx_auth_free(t);
     }
 }

@@ -23,8 +23,6 @@ use constant {
     CANCELLED    => 501,
 };
 
-use constant WRONG_CREDENTIALS => 535;
-
 # Names of options in the caller's list.
 my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host
     min_iterations);
@@ -32,13 +30,12 @@ my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host
 # Channel bindings, the better first (RFC 9266, RFC 5929).
 my @binding_types = qw(tls-exporter tls-server-end-point);
 
-# SCRAM's words for a wrong name or password: another channel binding would
-# meet with the same answer.
-my $wrong_credentials = qr/\A(?:invalid-proof|unknown-user|invalid-username-encoding)\b/;
-
-# The server sees another TLS connection than we do.  Whoever is in between is
-# not given the password by a weaker mechanism.
-my $somebody_between = qr/\Achannel-bindings-dont-match\b/;
+# SCRAM's reason (RFC 5802 7) for which another binding is worth an attempt, and
+# those for which nothing is: a wrong name or password, or the server sees
+# another TLS connection than we do.
+use constant UNKNOWN_BINDING => 'unsupported-channel-binding-type';
+my $hopeless = qr/\A(?:invalid-proof|unknown-user|invalid-username-encoding
+    |channel-bindings-dont-match)\b/x;
 
 BEGIN {
     no strict 'refs';
@@ -204,8 +201,6 @@ sub _with_credentials {
         $asked = 1;
         return $outcome eq 'accepted' if $outcome ne 'unsuited';
         $choice->{refused} |= $mechanism->{bit};
-        # The password may be wrong: it is not sent in the clear after that.
-        $choice->{cleartext} = 0 if $self->code == WRONG_CREDENTIALS;
     }
     return !!0 if $asked;
     $self->set_status(
@@ -228,7 +223,7 @@ sub _nothing_fits {
 }
 
 # One mechanism: the outcome and, where nothing was sent, the reason.  One that
-# binds the channel is tried with each binding there is.
+# binds the channel is tried with each binding there is, until the server knows it.
 sub _attempt {
     my ($self, $mechanism, $bindings, $config) = @_;
     my ($outcome, $why, $detail);
@@ -240,9 +235,9 @@ sub _attempt {
         $with{authzid} = $with{user}
             if $mechanism->{name} eq 'PLAIN' && !exists $with{authzid};
         ($outcome, $why, $detail) = _exchange($self, $mechanism, \%with);
-        last if $outcome ne 'unsuited' || $detail =~ $wrong_credentials;
+        last if $outcome eq 'accepted' || $detail ne UNKNOWN_BINDING;
     }
-    $outcome = 'refused' if $detail =~ $somebody_between;
+    $outcome = 'refused' if $outcome eq 'unsuited' && $detail =~ $hopeless;
     return ($outcome, $why);
 }
 
@@ -255,7 +250,6 @@ sub _exchange {
 
     $self->set_status($self->code, [$self->message, "$mechanism->{name}: $detail\n"])
         if $detail ne '' && $outcome =~ /\A(?:unsuited|refused)\z/;
-    $outcome = 'unsuited' if $outcome eq 'refused' && $self->code == WRONG_CREDENTIALS;
     return ($outcome, _talk_why($talk), $detail);
 }
 

@@ -218,11 +218,14 @@ sub _bound {
         if $gs2 =~ /\Ay/ && grep {/-PLUS\z/} @{ $talk->{how}{mechanisms} };
     return $gs2 if !$plus;
     my $data = $talk->{how}{binding}->($type);
-    return defined $data ? $gs2 . $data : '535 no such binding';
+    return $gs2 . $data if defined $data;
+    _ask($talk, 'e=unsupported-channel-binding-type') if $talk->{fault} ne 'says no more than 535';
+    return _verdict(0);
 }
 
 # Faults: own nonce, no nonce, extension, iterations, malformed, wrong proof,
-# no proof, refuses in exchange, early success, asks after the end
+# no proof, refuses in exchange, early success, asks after the end, says no more
+# than 535 (to a binding it does not know)
 sub _scram {
     my ($talk, $hmac, $hash) = @_;
     my $how   = $talk->{how};
