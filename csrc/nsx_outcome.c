@@ -210,39 +210,34 @@ static size_t first(const struct nsx_outcome *o, enum nsx_fate fate)
     return i;
 }
 
-static size_t first_not_accepted(const struct nsx_outcome *o)
-{
-    size_t i;
-
-    for (i = 0; i < o->count && o->records[i].fate == NSX_FATE_ACCEPTED; i++)
-        continue;
-    return i;
-}
-
-enum nsx_fate nsx_outcome_message(const struct nsx_outcome *o,
-                                  size_t *decider)
+/* The fate that decides where nobody was accepted, or not everybody was. */
+static enum nsx_fate worst(const struct nsx_outcome *o, size_t *decider)
 {
     static const enum nsx_fate all_or_none[] = {
-        NSX_FATE_UNKNOWN, NSX_FATE_REFUSED, NSX_FATE_DEFERRED
+        NSX_FATE_UNKNOWN, NSX_FATE_REFUSED, NSX_FATE_DEFERRED, NSX_FATE_UNSENT
     };
     static const enum nsx_fate whoever[] = {
-        NSX_FATE_UNKNOWN, NSX_FATE_DEFERRED, NSX_FATE_REFUSED
+        NSX_FATE_UNKNOWN, NSX_FATE_DEFERRED, NSX_FATE_REFUSED, NSX_FATE_UNSENT
     };
     const enum nsx_fate *order = o->skip_bad ? whoever : all_or_none;
     size_t i;
 
-    if (first(o, NSX_FATE_ACCEPTED) < o->count) {
-        *decider = first_not_accepted(o);
-        if (*decider < o->count)
-            return NSX_FATE_PARTIAL;
-        *decider = 0;
-        return NSX_FATE_ACCEPTED;
-    }
-    for (i = 0; i < sizeof all_or_none / sizeof all_or_none[0]; i++) {
+    for (i = 0; i < sizeof whoever / sizeof whoever[0]; i++) {
         *decider = first(o, order[i]);
         if (*decider < o->count)
             return order[i];
     }
     *decider = 0;
-    return NSX_FATE_UNSENT;
+    return NSX_FATE_ACCEPTED;
+}
+
+enum nsx_fate nsx_outcome_message(const struct nsx_outcome *o,
+                                  size_t *decider)
+{
+    enum nsx_fate fate = worst(o, decider);
+
+    return fate != NSX_FATE_ACCEPTED
+                && first(o, NSX_FATE_ACCEPTED) < o->count
+             ? NSX_FATE_PARTIAL
+             : fate;
 }

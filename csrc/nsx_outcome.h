@@ -92,8 +92,8 @@ const char *nsx_outcome_text(const struct nsx_outcome *o,
 /* What the records make together, none of them pending: all accepted;
  * partial; unknown when anybody's fate is; refused before deferred without
  * SkipBad, deferred before refused with it; unsent.  *decider is the index of
- * the first record with that fate; of a partial message's, the first one that
- * was not accepted. */
+ * the first record with that fate; of a partial message, the one that would
+ * decide among those that were not accepted. */
 enum nsx_fate nsx_outcome_message(const struct nsx_outcome *o,
                                   size_t *decider);
 

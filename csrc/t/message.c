@@ -172,7 +172,7 @@ static const struct row rows[] = {
     /* LMTP */
     { "LMTP", PIPE, ENV, SKIP | LMTP, "a 550 c d",
       SAY(.ends = { "250 a", "452 full", "250 d" }),
-      "MAIL RCPT RCPT RCPT RCPT DATA | .", "ARDA", "rcpt", PART, 2, 1 },
+      "MAIL RCPT RCPT RCPT RCPT DATA | .", "ARDA", "end", PART, 2, 1 },
     { "LMTP by BDAT", FULL, MSG, SKIP | LMTP, "a 550 c",
       SAY(.ends = { "250 a", "550 no" }), "MAIL RCPT RCPT RCPT BDAT-LAST",
       "ARR", "rcpt", PART, 1, 1 },

@@ -108,6 +108,7 @@ static void messages(void)
     } rows[] = {
         { "AAA", 0, NSX_FATE_ACCEPTED, 0 },
         { "ARA", 1, NSX_FATE_PARTIAL, 1 },
+        { "ARD", 1, NSX_FATE_PARTIAL, 2 },
         { "UAU", 1, NSX_FATE_PARTIAL, 0 }, /* LMTP, lost in the middle */
         { "RRR", 1, NSX_FATE_REFUSED, 0 },
         { "DRD", 0, NSX_FATE_REFUSED, 1 },
