@@ -54,6 +54,17 @@ my @smtp_methods = qw(
     _TURN _ETRN _AUTH _STARTTLS
 );
 
+# What IO::Socket::SSL has on an object with TLS.
+my @tls_methods = qw(
+    errstr is_SSL stop_SSL get_cipher get_sslversion get_sslversion_int
+    get_servername get_session_reused alpn_selected next_proto_negotiated
+    pending peek peer_certificate peer_certificates sock_certificate
+    issuer_name subject_name dump_peer_certificate get_fingerprint
+    get_fingerprint_bin verify_hostname ocsp_resolver want_read want_write
+    can_client_sni can_server_sni can_multi_cert can_npn can_alpn can_ecdh
+    can_ipv6 can_ocsp can_ticket_keycb can_pha can_partial_chain
+);
+
 # The version of Net::SMTP and Net::Cmd this module is the equal of.
 use constant STOCK_VERSION => '3.15';
 
@@ -107,29 +118,33 @@ sub _replace_smtp {
     $INC{'Net/SMTP.pm'} ||= __FILE__;
 }
 
-my $in_place;
+# The last parent of Net::SMTP in replace mode: what stock has not. It has no
+# parents, for C3 to be able to merge it after the socket; this class stays a
+# child of Net::SMTP.  Carp takes the way through it to our code.
+@Net::SMTP::XS::InPlace::CARP_NOT = (__PACKAGE__);
+use constant IN_PLACE => 'Net::SMTP::XS::InPlace';
 
-# Net::SMTP becomes the child of this class, which cannot be its child then:
-# isa answers for it.
 sub _replace {
     no warnings 'once';
-    return if grep { $_ eq __PACKAGE__ } @Net::SMTP::ISA;
-    @ISA = grep { $_ ne 'Net::SMTP' } @ISA;
+    return if grep { $_ eq IN_PLACE } @Net::SMTP::ISA;
     @Net::SMTP::ISA = ('Net::Cmd', $socket_class) if !@Net::SMTP::ISA;
-    push @Net::SMTP::ISA, __PACKAGE__;
+    push @Net::SMTP::ISA, IN_PLACE;
     _replace_cmd();
     _replace_smtp();
+    _install(IN_PLACE, __PACKAGE__, 'isa', @tls_methods);
     _in_place();
-    $in_place = 1;
 }
 
-# Besides what inheritance says: in replace mode we are a Net::SMTP too, and
-# an object that speaks TLS is an IO::Socket::SSL, as scripts ask for it.
+# Besides what inheritance says: in replace mode a Net::SMTP is one of this
+# class, and an object that speaks TLS is an IO::Socket::SSL, as scripts ask
+# for it.
 sub isa {
     my ($self, $class) = @_;
     return 1 if UNIVERSAL::isa($self, $class);
     return '' if !defined $class;
-    return 1 if $in_place && $class eq 'Net::SMTP';
+    return 1
+        if $class =~ /\ANet::SMTP::XS(?:::Cmd)?\z/
+        && UNIVERSAL::isa($self, IN_PLACE);
     return !!($class eq 'IO::Socket::SSL'
         && ref $self
         && defined &Net::SMTP::XS::OpenSSL::_is_tls
@@ -412,16 +427,6 @@ sub _replaced_addr {
 
 # --- TLS and AUTH, loaded with OpenSSL when first asked for ------------------
 
-# What IO::Socket::SSL has on an object with TLS.
-my @tls_methods = qw(
-    errstr is_SSL stop_SSL get_cipher get_sslversion get_sslversion_int
-    get_servername get_session_reused alpn_selected next_proto_negotiated
-    pending peek peer_certificate peer_certificates sock_certificate
-    issuer_name subject_name dump_peer_certificate get_fingerprint
-    get_fingerprint_bin verify_hostname ocsp_resolver want_read want_write
-    can_client_sni can_server_sni can_multi_cert can_npn can_alpn can_ecdh
-    can_ipv6 can_ocsp can_ticket_keycb can_pha can_partial_chain
-);
 for my $name (@tls_methods) {
     no strict 'refs';
     *{$name} = sub {

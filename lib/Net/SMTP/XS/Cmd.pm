@@ -63,7 +63,7 @@ sub _print_isa {
         no strict 'refs';
         my $version = ${"${pkg}::VERSION"};
         my @parents = @{"${pkg}::ISA"};
-        @parents = grep { $_ ne 'Net::SMTP::XS' } @parents
+        @parents = grep { $_ ne 'Net::SMTP::XS::InPlace' } @parents
             if grep { $_ eq 'Net::Cmd' } @parents;
         $class->debug_print(1, $indent{$pkg} . $pkg
                 . (defined $version ? "($version)" : '') . "\n");

@@ -355,7 +355,7 @@ sub method_for {
 
     return $ours if ref $self && Net::SMTP::XS::OpenSSL::_is_tls($self);
     for my $class (@{ mro::get_linear_isa(ref $self || $self) }) {
-        next if $class eq 'Net::SMTP::XS';
+        next if $class =~ /\ANet::SMTP::XS(?:::InPlace)?\z/;
         no strict 'refs';
         return \&{"${class}::$name"} if defined &{"${class}::$name"};
     }
