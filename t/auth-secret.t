@@ -188,6 +188,40 @@ subtest 'a stack trace' => sub {
     }
 };
 
+# A slip in the arguments is told, with a trace where the script asks for one.
+subtest 'an exception about the arguments' => sub {
+    my $secret = 'Sesame';
+    session({ mechanisms => ['PLAIN'] }, {}, sub {
+        my ($smtp) = @_;
+        for my $case (
+            [['', $secret],                            qr/^auth\(username, password\) at /],
+            [[undef, $secret],                         qr/^auth\(username, password\) at /],
+            [[$user, 'x', a => $secret, 'mechanism'],  qr/^auth: options come in pairs of name and value at /],
+            [[$user, 'x', $secret => 1],               qr/^auth: argument 3 is no option at /],
+            [[$user, $secret, undef, 1],               qr/^auth: argument 3 is no option at /],
+            [[$user, $secret, realm => 'x', $secret => 1], qr/^auth: argument 5 is no option at /],
+            [[$user, 'x', mechanism => $secret],       qr/^auth: argument 4 names an unknown mechanism at /],
+            [[$user, $secret, mechanism => ['PLAIN', $secret]], qr/^auth: argument 4 names an unknown mechanism at /],
+            [[$user, $secret, mechanism => []],        qr/^auth: argument 4 names no mechanism at /],
+            [[$user, $secret, realm => 1, min_iterations => $secret],
+                qr/^auth: argument 6, min_iterations, is not a positive number at /],
+            [["\x{20ac}", $secret],                    qr/^auth: wide character in user: encode it first at /],
+        ) {
+            my ($args, $text) = @$case;
+            my $trace = '';
+            {
+                local $SIG{__DIE__} = sub { $trace = Carp::longmess($_[0]) };
+                ok !eval { $smtp->auth(@$args); 1 }, 'dies';
+            }
+            like $@, $text, $text;
+            unlike $@, qr/$secret/, 'nothing is quoted';
+            $trace =~ s/^.*main::.*$//mg;
+            like $trace, qr/SASL::auth\(/, 'a trace';
+            unlike $trace, qr/$secret/, 'shows nothing either';
+        }
+    });
+};
+
 subtest 'an exception in the middle' => sub {
     my $ran = session({ mechanisms => ['LOGIN'] }, { Debug => 1 }, sub {
         my ($smtp) = @_;

@@ -88,7 +88,7 @@ my @same = (
         replies => { PLAIN => '454 later' }), sub { watched($_[0], scalar => $_[1], $user, $password) }),
     same('a closed connection', NSX::Test::Sasl->smtp(mechanisms => ['PLAIN'],
         faults => { PLAIN => 'hang up' }), sub { watched($_[0], scalar => $_[1], $user, $password) }),
-    same('overridden pieces', offering('LOGIN'), sub {
+    { name => 'overridden pieces', smtp => offering('LOGIN'), code => sub {
         my ($t) = @_;
         my $class = $t->counting_subclass('My::Counting', qw(command response supports code message debug));
         my $s = $t->connect(class => $class);
@@ -97,7 +97,7 @@ my @same = (
         my %counts = %NSX::Test::Oracle::Client::COUNT;
         %NSX::Test::Oracle::Client::COUNT = ();
         $t->note($_ => $counts{$_}) for qw(command response supports);
-    }),
+    } },
 );
 
 # ---- the defects

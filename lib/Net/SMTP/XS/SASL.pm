@@ -23,7 +23,8 @@ use constant {
     CANCELLED    => 501,
 };
 
-# Names of options in the caller's list.
+# The first option's place among the arguments, and the names of options.
+use constant FIRST_OPTION => 3;
 my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host
     min_iterations);
 
@@ -48,9 +49,9 @@ BEGIN {
 
 sub auth {
     my ($self, $user) = @_;
-    my $password = @_ > 2 ? \$_[2] : \undef;
-    my %option   = _options(\@_);
+    my ($password, @more) = map { \$_ } @_[2 .. $#_];
     @_ = ();    # or a stack trace would show them
+    my %option = _options(@more);
 
     my $offered = $self->supports('AUTH', 500, ["Command unknown: 'AUTH'"]);
     return if !defined $offered;
@@ -67,24 +68,28 @@ sub auth {
         min_iterations => _least($option{min_iterations}),
         host     => _host($self),
         port     => _port($self),
-        map { $_ => $option{$_} } grep { exists $option{$_} } qw(authzid token realm host),
+        map { $_ => $option{$_}{value} } grep { $option{$_} } qw(authzid token realm host),
     );
     return _with_credentials($self, _choice($self, $offered, $named, \%config), \%config);
 }
 
 # --- arguments -----------------------------------------------------------------
 
-# The options after the password, as references to the caller's own scalars.
+# What is wrong may be a secret in the wrong place, and is not quoted.
+sub _wrong {
+    my ($place, $text) = @_;
+    Carp::croak("auth: argument $place$text");
+}
+
+# The options after the password, from references to the caller's own scalars:
+# { value => reference, place => number of the argument }.
 sub _options {
-    my ($args) = @_;
-    return if @$args <= 3;
-    Carp::croak('auth: options come in pairs of name and value') if @$args % 2 == 0;
+    my (@more) = @_;
+    Carp::croak('auth: options come in pairs of name and value') if @more % 2;
     my %option;
-    for (my $i = 3; $i < @$args; $i += 2) {
-        my $name = $args->[$i];
-        Carp::croak('auth: unknown option "' . (defined $name ? $name : '') . '"')
-            if !defined $name || !$known_option{$name};
-        $option{$name} = \$args->[ $i + 1 ] if defined $args->[ $i + 1 ];
+    for (my $place = FIRST_OPTION; my ($name, $value) = splice @more, 0, 2; $place += 2) {
+        _wrong($place, ' is no option') if !defined $$name || !$known_option{$$name};
+        $option{$$name} = { value => $value, place => $place + 1 } if defined $$value;
     }
     return %option;
 }
@@ -97,18 +102,17 @@ sub _words {
 sub _mechanisms {
     my ($option) = @_;
     return if !$option;
-    my @names = map { _words($_) } ref $$option eq 'ARRAY' ? @{$$option} : $$option;
-    Carp::croak('auth: no mechanism named') if !@names;
-    for my $name (@names) {
-        Carp::croak(qq{auth: unknown mechanism "$name"}) if !_auth_named($name);
-    }
+    my ($value, $place) = (${ $option->{value} }, $option->{place});
+    my @names = map { _words($_) } ref $value eq 'ARRAY' ? @$value : $value;
+    _wrong($place, ' names no mechanism')         if !@names;
+    _wrong($place, ' names an unknown mechanism') if grep { !_auth_named($_) } @names;
     return join ' ', @names;
 }
 
 # A missing password is an empty one, unless there is something in its place.
 sub _password {
     my ($user, $password, $token) = @_;
-    return $password if defined $$password;
+    return $password if $password && defined $$password;
     return $token || !(defined $user && length $user) ? undef : \'';
 }
 
@@ -116,8 +120,9 @@ sub _password {
 sub _least {
     my ($option) = @_;
     return 0 if !$option;
-    return $$option if $$option =~ /\A[1-9][0-9]{0,8}\z/;
-    Carp::croak('auth: min_iterations is not a positive number');
+    my $least = ${ $option->{value} };
+    return $least if $least =~ /\A[1-9][0-9]{0,8}\z/;
+    _wrong($option->{place}, ', min_iterations, is not a positive number');
 }
 
 # The server's name without the port.
