@@ -175,12 +175,12 @@ static SV *
 send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
 {
     struct nsx_watch watch;
-    struct nsx_body body;
+    struct nsx_text body;
     SV *data, *words[2];
     int ok;
 
-    nsx_body_init(aTHX_ &body, argc, argv);
-    data = nsx_body_joined(aTHX_ &body);
+    nsx_text_init(aTHX_ &body, argc, argv);
+    data = nsx_text_joined(aTHX_ &body);
     words[0] = sv_2mortal(newSVuv(SvCUR(data)));
     words[1] = sv_2mortal(newSVpvs("LAST"));
     nsx_chunk_begin(aTHX_ &watch, op);
@@ -195,7 +195,7 @@ send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
         ok = SvTRUE(nsx_call(aTHX_ op->self, "rawdatasend", 1, &data));
     }
     else if (ok) {
-        nsx_body_init(aTHX_ &body, 1, &data);
+        nsx_text_init(aTHX_ &body, 1, &data);
         ok = nsx_rawdatasend(aTHX_ op, &body) == 1;
     }
     nsx_watch_end(aTHX_ &watch);
@@ -330,22 +330,6 @@ say_hello(pTHX_ struct nsx_op *op, SV *domain)
         return NULL;
     nsx_fact_delete(aTHX_ op->gv, NSX_K_ESMTP);
     return message_lines(aTHX_ op);
-}
-
-/* Whole lines that were received and not taken yet. */
-static size_t
-lines_waiting(pTHX_ GV *gv)
-{
-    const struct nsx_object *obj = nsx_object_find(aTHX_ gv);
-    const unsigned char *data;
-    size_t i, count = 0;
-
-    if (!obj)
-        return 0;
-    data = nsx_buf_data(&obj->ch.in);
-    for (i = 0; i < nsx_channel_buffered(&obj->ch); i++)
-        count += data[i] == '\012';
-    return count;
 }
 
 MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS::Cmd
@@ -495,7 +479,7 @@ ungetline(self, ...)
     }
     av_unshift(lines, 1);
     (void)av_store(lines, 0, SvREFCNT_inc_simple_NN(line));
-    RETURN_IV(av_len(lines) + 1 + (IV)lines_waiting(aTHX_ gv));
+    RETURN_IV(av_len(lines) + 1 + (IV)nsx_lines_waiting(aTHX_ gv));
 
 void
 parse_response(self, ...)
@@ -536,7 +520,7 @@ datasend(self, ...)
     SV *self
   PREINIT:
     struct nsx_op op;
-    struct nsx_body body;
+    struct nsx_text body;
     SV **args;
     I32 count;
   PPCODE:
@@ -549,7 +533,7 @@ datasend(self, ...)
     }
     nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
     args = arguments(aTHX_ ax, items, 1, 0);
-    nsx_body_init(aTHX_ &body, items - 1, args);
+    nsx_text_init(aTHX_ &body, items - 1, args);
     count = return_sent(aTHX_ ax, op.gimme, nsx_datasend(aTHX_ &op, &body, 0));
     XSRETURN(count);
 
@@ -557,12 +541,12 @@ void
 rawdatasend(op, ...)
     nsx_op_t op
   PREINIT:
-    struct nsx_body body;
+    struct nsx_text body;
     SV **args;
     I32 count;
   PPCODE:
     args = arguments(aTHX_ ax, items, 1, 0);
-    nsx_body_init(aTHX_ &body, items - 1, args);
+    nsx_text_init(aTHX_ &body, items - 1, args);
     count = return_sent(aTHX_ ax, op.gimme, nsx_rawdatasend(aTHX_ &op, &body));
     XSRETURN(count);
 
@@ -805,7 +789,7 @@ void
 data(op, ...)
     nsx_op_t op
   PREINIT:
-    struct nsx_body body;
+    struct nsx_text body;
     SV **args, *ok;
     I32 argc, count;
     int direct;
@@ -819,18 +803,18 @@ data(op, ...)
     }
     direct = sends_whole(aTHX_ &op);
     if (!nsx_overridden(aTHX_ &op, NSX_M_datasend)) {
-        nsx_body_init(aTHX_ &body, argc, args);
+        nsx_text_init(aTHX_ &body, argc, args);
         if (body.single) {
             args[0] = body.single;
             argc = 1;
         }
-        if (nsx_body_refused(aTHX_ &op, &body))
+        if (nsx_text_refused(aTHX_ &op, &body))
             RETURN_SV(nsx_yes_no(aTHX_ 0));
     }
     if (!nsx_verb(aTHX_ &op, NSX_M__DATA, 0, NULL))
         RETURN_SV(nsx_yes_no(aTHX_ 0));
     if (direct && argc > 0) {
-        nsx_body_init(aTHX_ &body, argc, args);
+        nsx_text_init(aTHX_ &body, argc, args);
         count = nsx_send_whole(aTHX_ &op, &body);
         RETURN_SV(count < 0 ? sv_newmortal() : nsx_yes_no(aTHX_ count));
     }
@@ -941,8 +925,7 @@ int
 _unread(op)
     nsx_op_t op
   CODE:
-    (void)nsx_op_fd(aTHX_ &op);
-    RETVAL = nsx_channel_buffered(&op.obj->ch) > 0;
+    RETVAL = nsx_unread(aTHX_ &op);
   OUTPUT:
     RETVAL
 

@@ -41,7 +41,7 @@ nsx_block_borrow(pTHX)
 
     if (NSX_CXT->block_lent)
         return another_block(aTHX);
-    nsx_waiting_send_all(aTHX);
+    nsx_layer_send(aTHX);
     (void)nsx_block_own(aTHX);
     NSX_CXT->block_lent = 1;
     SAVEDESTRUCTOR_X(give_back, NSX_CXT);

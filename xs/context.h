@@ -5,7 +5,7 @@
 #define NSX_CONTEXT_H
 
 #include "glue.h"
-#include "waiting.h"
+#include "layer.h"
 
 /* What stands in a method's place when nobody overrode it: an XSUB of ours,
  * told by its C function and index, or a Perl function told by address. */
@@ -42,6 +42,10 @@ typedef struct {
 } nsx_cxt;
 
 nsx_cxt *nsx_context(pTHX);
+
+/* Makes it, and a new thread's from its parent's. */
+void nsx_context_init(pTHX);
+void nsx_context_clone(pTHX);
 
 #define dNSX_CXT nsx_cxt *const nsx_cxt_p = nsx_context(aTHX)
 #define NSX_CXT nsx_cxt_p

@@ -154,6 +154,11 @@ GV *nsx_glob(pTHX_ SV *self);
 /* The engine of a glob when it has one, else NULL. */
 struct nsx_object *nsx_object_find(pTHX_ GV *gv);
 
+/* Finds or attaches the engine of self; what waits goes on waiting. */
+void nsx_op_find(pTHX_ struct nsx_op *op, SV *self);
+
+/* --- enter.c ----------------------------------------------------------- */
+
 /* Starts a call: finds or attaches the engine, and sends what waits (waiting.h);
  * nsx_op_begin_waiting leaves that to the call.  args are the call's n
  * arguments, held when to look at self may run code. */
@@ -218,211 +223,21 @@ void nsx_addr_boot(pTHX);
 void nsx_in_place(pTHX);
 int nsx_addr_replaced(pTHX);
 
-/* --- command.c --------------------------------------------------------- */
-
-/* Net::Cmd's DEF_REPLY_CODE: the code of a status that no server gave. */
-#define NSX_DEF_REPLY_CODE 421
-
-/* Reply code of an AUTH challenge (RFC 4954 4). */
-#define NSX_CHALLENGE_CODE "334"
-
-/* Status of a command the client knows not to work. */
-#define NSX_UNSUPPORTED_CODE 580
-
-int nsx_debug_level(pTHX_ struct nsx_op *op);
-void nsx_debug_print(pTHX_ struct nsx_op *op, int out, SV *text);
-SV *nsx_def_reply_code(pTHX_ struct nsx_op *op);
-void nsx_store_status(pTHX_ GV *gv, SV *code, SV *resp);
-void nsx_set_status(pTHX_ struct nsx_op *op, SV *code, SV *resp);
-
-/* Set the status of a session that ended; timed_out and failed end it.
- * caller names the Net::Cmd function a debugging message speaks of. */
-void nsx_closed(pTHX_ struct nsx_op *op, int err, const char *caller);
-void nsx_set_closed(pTHX_ struct nsx_op *op, SV *why, const char *caller);
-void nsx_set_timeout(pTHX_ struct nsx_op *op, const char *caller);
-void nsx_close(pTHX_ struct nsx_op *op);
-void nsx_timed_out(pTHX_ struct nsx_op *op, const char *caller);
-void nsx_failed(pTHX_ struct nsx_op *op, const char *caller);
-
-/* 1, with the status set, when nothing can be sent any more.  The first asks
- * the _is_closed method, the second is that method. */
-int nsx_is_closed(pTHX_ struct nsx_op *op);
-int nsx_check_closed(pTHX_ struct nsx_op *op);
-
-/* The object's Timeout in seconds, 0 for none. */
-double nsx_timeout(pTHX_ struct nsx_op *op);
-
-/* Waits for the descriptor: 1, or 0 with the session ended. */
-int nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
-             const char *caller);
-
-/* One line with its LF as a new mortal, or NULL with the status set. */
-SV *nsx_getline(pTHX_ struct nsx_op *op);
-
-/* Takes code and separator off the line, whose magic has been got: 1, or 0 and the line unchanged. */
-int nsx_parse_line(pTHX_ SV *line, SV **code, int *more);
-
-/* The first digit of the reply as a character, or NSX_DIGIT_NONE. */
-int nsx_response(pTHX_ struct nsx_op *op);
-int nsx_call_response(pTHX_ struct nsx_op *op);
-
-/* Reads the reply that is owed, so that the next one answers the next command:
- * its digit. */
-int nsx_owed_reply(pTHX_ struct nsx_op *op);
-int nsx_digit_of(pTHX_ SV *status);
-
-/* Sends words (argv is written to) as one command; 1 when it was written. */
-int nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more);
-
-/* A command and its reply, through the methods of these names. */
-int nsx_exchange(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
-
-/* --- write.c ----------------------------------------------------------- */
-
-/* A body: the list of scalars datasend and its kin were given. */
-struct nsx_body {
-    SV **item;   /* plain strings, in order */
-    I32 count;
-    I32 at;      /* item being sent */
-    STRLEN off;  /* octets (of the scalar's buffer) of it already taken */
-    SV *single;  /* backing store when the list was joined */
-    int owned;   /* 1 when it no longer depends on the caller's scalars */
-};
-
-/* Looks at args: a single array reference stands for its elements.  Dies as
- * stock does, before anything is sent, on a reference that is no array and on
- * characters above 255. */
-void nsx_body_init(pTHX_ struct nsx_body *body, I32 argc, SV **argv);
-STRLEN nsx_body_length(pTHX_ const struct nsx_body *body);
-SV *nsx_body_joined(pTHX_ struct nsx_body *body);
-
-/* Writes octets, waiting within the object's Timeout: 1, or 0 with the status
- * set and the handle closed.  body, when given, is made independent of the
- * caller's scalars before a signal handler runs. */
-int nsx_write(pTHX_ struct nsx_op *op, const char *data, size_t n, int more,
-              struct nsx_body *body);
-
-/* The same through the _syswrite_with_timeout method where overridden. */
-int nsx_write_unit(pTHX_ struct nsx_op *op, const char *data, size_t n,
-                   int more);
-
-/* 1, 0 (closed) or -1 (failed, or refused): datasend's and rawdatasend's
- * work; finish = 1 puts the end of data behind the body. */
-int nsx_datasend(pTHX_ struct nsx_op *op, struct nsx_body *body, int finish);
-int nsx_rawdatasend(pTHX_ struct nsx_op *op, struct nsx_body *body);
-
-/* Begins a part of a message: a die before nsx_watch_end leaves the session
- * torn, and what code that runs meanwhile wants to send is refused. */
-void nsx_part_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op);
-
-/* The datasend method, with the rest of the message still to come: a die in it
- * leaves the session torn. */
-SV *nsx_call_datasend(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
-
-/* Begins a chunk: a die behind the first octet that is written, and before
- * nsx_watch_end, leaves the session torn. */
-void nsx_chunk_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op);
-
-/* 1, with the session ended, when a part of a message is being sent: what a
- * signal handler, or code that shows the dialogue, sends now would become part
- * of it. */
-int nsx_interrupts(pTHX_ struct nsx_op *op);
-
-/* 1, with the status set, when BareCR => 'refuse' forbids the body. */
-int nsx_body_refused(pTHX_ struct nsx_op *op, struct nsx_body *body);
-
-/* dataend's work: a mortal. */
-SV *nsx_dataend(pTHX_ struct nsx_op *op);
-
-/* datasend and dataend in as few writes as possible: nsx_dataend's answer,
- * or -1 when the body could not be sent. */
-int nsx_send_whole(pTHX_ struct nsx_op *op, struct nsx_body *body);
-
-/* Status of a body that BareCR => 'refuse' refuses (RFC 5321 4.2.2). */
-#define NSX_BARE_CR_CODE 554
-
-/* --- block.c ----------------------------------------------------------- */
-
-/* NSX_BLOCK_SIZE octets, the call's until the enclosing LEAVE. */
-char *nsx_block_borrow(pTHX);
-
-/* The interpreter's block itself, for who asks whether it is lent. */
-char *nsx_block_own(pTHX);
-void nsx_block_free(pTHX);
-
-/* --- waiting.c --------------------------------------------------------- */
-
-/* Puts text behind what waits, or begins to wait with it: 1, or 0 when it has
- * to be sent the ordinary way.  The first is for a call on self that is not
- * entered yet. */
-int nsx_waiting_add(pTHX_ SV *self, SV *text);
-int nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text);
-
-/* 1 while nothing about the object that waits was changed. */
-int nsx_waiting_is_steady(pTHX);
-
-/* Sends what waits of the object; with the end of data behind it.  1, or 0
- * with the session ended and the status set. */
-int nsx_waiting_flush(pTHX_ struct nsx_op *op, int more);
-int nsx_waiting_finish(pTHX_ struct nsx_op *op);
-
-/* Sends what waits in this interpreter, without running Perl code; an error
- * stays in the channel. */
-void nsx_waiting_send_all(pTHX);
-
-/* The object goes: what it has waiting is tried once. */
-void nsx_waiting_drop(pTHX_ struct nsx_object *obj);
-
-/* The handle without the layer that is there while octets wait. */
-PerlIO *nsx_waiting_below(PerlIO *f);
-
-/* --- smtp.c ------------------------------------------------------------ */
-
-/* Characters of an address that an exception shows. */
-#define NSX_SHOWN_ADDRESS 60
-
-/* The path of an address argument, angle brackets included: a new mortal.
- * Dies when the address would add parameters to the command. */
-SV *nsx_addr_path(pTHX_ GV *gv, SV *addr);
-
-/* prefix, the path by the _addr function in force, and opts: a new mortal. */
-SV *nsx_path_argument(pTHX_ struct nsx_op *op, const char *prefix, SV *addr,
-                      SV *opts);
-
-/* An upper-case copy, a mortal. */
-SV *nsx_upper(pTHX_ SV *keyword);
-
-/* verb and argc words more, in a list of mortals. */
-SV **nsx_words(pTHX_ const char *verb, I32 argc, SV **argv);
-
-/* An underscore command's own work, and whether it has arguments. */
-int nsx_run_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
-                 SV **argv);
-int nsx_verb_takes_words(enum nsx_method m);
-
-/* An underscore command by its method, with argc arguments: its truth; and
- * as an XSUB's last act, in the XSUB's own context: the number of values. */
-I32 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m,
-                  I32 argc, SV **argv);
-int nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
-             SV **argv);
-
-/* What is to be known of a command before it is built, because looking may
- * run Perl code that gives another one. */
-struct nsx_secrecy {
-    int answers; /* 1: it answers a challenge, or op->obj->secret says so */
-    int shown;   /* 1: DebugSecrets */
-};
-struct nsx_secrecy nsx_secrecy(pTHX_ struct nsx_op *op);
-
-/* 1 when the command in op->obj->out carries credentials: in answer to a
- * challenge, or behind AUTH's mechanism. */
-int nsx_is_secret(struct nsx_op *op, struct nsx_secrecy how);
-
-/* Its text as the debugging output may show it: a new mortal. */
-SV *nsx_shown_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how);
-
-/* EHLO's answer: fills the object's capability hash from lines. */
-void nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines);
+#include "status.h"
+#include "wait.h"
+#include "input.h"
+#include "reply.h"
+#include "text.h"
+#include "write.h"
+#include "part.h"
+#include "block.h"
+#include "layer.h"
+#include "waiting.h"
+#include "data.h"
+#include "command.h"
+#include "secret.h"
+#include "verb.h"
+#include "path.h"
+#include "capability.h"
 
 #endif

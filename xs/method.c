@@ -112,11 +112,13 @@ find_class(pTHX_ HV *stash)
 int
 nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
 {
+    const char *name;
     HV *stash = SvOBJECT((SV *)op->gv) ? SvSTASH((SV *)op->gv) : NULL;
 
     if (!stash)
         return 0;
-    if (!HvNAME(stash)) /* undef %Class:: took its methods, and its name */
+    name = HvNAME(stash);
+    if (!name) /* undef %Class:: took its methods, and its name */
         return 1;
     return find_class(aTHX_ stash)->overridden[m];
 }

@@ -5,45 +5,6 @@
 #include "glue.h"
 #include "context.h"
 
-#define MY_CXT_KEY "Net::SMTP::XS::_guts"
-typedef nsx_cxt my_cxt_t;
-START_MY_CXT
-
-nsx_cxt *
-nsx_context(pTHX)
-{
-    dMY_CXT;
-
-    return &MY_CXT;
-}
-
-void
-nsx_glue_boot(pTHX)
-{
-    MY_CXT_INIT;
-
-    Zero(&MY_CXT, 1, my_cxt_t);
-    nsx_keys_boot(aTHX_ MY_CXT.keys);
-    nsx_method_boot(aTHX);
-    nsx_addr_boot(aTHX);
-}
-
-/* A new thread gets scalars of its own: shared ones belong to their maker. */
-void
-nsx_glue_clone(pTHX)
-{
-#ifdef MY_CXT_CLONE
-    MY_CXT_CLONE;
-
-    MY_CXT.block = NULL; /* the parent's */
-    MY_CXT.block_lent = 0;
-    Zero(&MY_CXT.waiting, 1, struct nsx_waiting);
-    nsx_keys_boot(aTHX_ MY_CXT.keys);
-    nsx_method_boot(aTHX);
-    nsx_addr_boot(aTHX);
-#endif
-}
-
 static struct nsx_object *
 object_new(pTHX)
 {
@@ -70,7 +31,7 @@ object_free(struct nsx_object *obj)
 static int
 io_fileno(pTHX_ IO *io)
 {
-    return io && IoIFP(io) ? PerlIO_fileno(nsx_waiting_below(IoIFP(io))) : -1;
+    return io && IoIFP(io) ? PerlIO_fileno(nsx_layer_below(IoIFP(io))) : -1;
 }
 
 /* A forked child does not own the TLS session and says nothing on it. */
@@ -89,7 +50,7 @@ magic_free(pTHX_ SV *sv, MAGIC *mg)
     struct nsx_object *obj = (struct nsx_object *)(void *)mg->mg_ptr;
 
     if (obj) {
-        nsx_waiting_drop(aTHX_ obj);
+        nsx_layer_drop(aTHX_ obj);
         say_goodbye(aTHX_ obj, sv);
         object_free(obj);
         mg->mg_ptr = NULL;
@@ -187,9 +148,8 @@ attach(pTHX_ GV *gv)
     return obj;
 }
 
-/* The engine of self; what waits goes on waiting. */
-static void
-find_engine(pTHX_ struct nsx_op *op, SV *self)
+void
+nsx_op_find(pTHX_ struct nsx_op *op, SV *self)
 {
     TAINT_NOT; /* as at the first statement of a Perl sub */
     SvGETMAGIC(self);
@@ -203,38 +163,6 @@ find_engine(pTHX_ struct nsx_op *op, SV *self)
     if (!op->obj)
         op->obj = attach(aTHX_ op->gv);
     op->obj->unsure = 1;
-}
-
-static void
-send_waiting(pTHX_ struct nsx_op *op)
-{
-    if (op->obj->waits)
-        (void)nsx_waiting_flush(aTHX_ op, 0);
-}
-
-void
-nsx_op_enter(pTHX_ struct nsx_op *op, SV *self)
-{
-    find_engine(aTHX_ op, self);
-    send_waiting(aTHX_ op);
-}
-
-void
-nsx_op_begin_waiting(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
-{
-    const U8 gimme = nsx_gimme(aTHX);
-
-    if (SvGMAGICAL(self) || (SvROK(self) && SvAMAGIC(self)))
-        nsx_hold(aTHX_ n, args);
-    find_engine(aTHX_ op, self);
-    op->gimme = gimme;
-}
-
-void
-nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
-{
-    nsx_op_begin_waiting(aTHX_ op, self, n, args);
-    send_waiting(aTHX_ op);
 }
 
 static enum nsx_handle

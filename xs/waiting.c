@@ -1,352 +1,9 @@
 /*
- * waiting.c - short lines of a body that wait to be sent together; see
- * waiting.h.
- *
- * The layer's functions are called by Perl's own input and output and must not
- * run Perl code: they send with the engine alone, and what fails is kept in
- * the channel for the next method to report.
+ * waiting.c - which short lines of a body may wait to be sent together, and
+ * what ends their wait.
  */
 #include "glue.h"
 #include "context.h"
-#include <perliol.h>
-
-/* --- the layer ---------------------------------------------------------- */
-
-struct layer {
-    struct _PerlIO base;
-    struct nsx_waiting *waiting;
-};
-
-static PerlIO_funcs layer_funcs;
-
-static int
-is_layered(PerlIO *f)
-{
-    return PerlIOValid(f) && PerlIOBase(f)->tab == &layer_funcs;
-}
-
-static void
-forget_layers(pTHX_ struct nsx_waiting *w)
-{
-    size_t i;
-
-    for (i = 0; i < C_ARRAY_LENGTH(w->layered); i++) {
-        PerlIO *f = w->layered[i];
-
-        w->layered[i] = NULL;
-        if (f && is_layered(f))
-            PerlIO_pop(aTHX_ f);
-    }
-}
-
-/* Nothing waits any more: the octets are sent, or lost. */
-static void
-leave(pTHX_ struct nsx_waiting *w)
-{
-    SV *debug = w->debug, *last_ch = w->last_ch;
-
-    if (w->obj)
-        w->obj->waits = 0;
-    w->obj = NULL;
-    w->n = 0;
-    w->debug = w->last_ch = NULL;
-    forget_layers(aTHX_ w);
-    SvREFCNT_dec(debug);
-    SvREFCNT_dec(last_ch);
-}
-
-/* Sends without Perl: 1, or 0 with the channel dead. */
-static int
-send_octets(struct nsx_object *obj, const char *data, size_t n,
-            double timeout)
-{
-    int64_t deadline = nsx_deadline_after(timeout);
-
-    while (n > 0) {
-        size_t done = 0;
-        nsx_status st = nsx_channel_send(&obj->ch, data, n, 0, &done);
-
-        data += done;
-        n -= done;
-        if (st == NSX_ERROR)
-            return 0;
-        if (st == NSX_OK)
-            deadline = nsx_deadline_after(timeout);
-        else if (nsx_io_wait(&obj->ch.io, st, deadline) == NSX_WAIT_TIMEOUT)
-            return nsx_channel_fail(&obj->ch, NSX_E_TIMEOUT, "waiting")
-                != NSX_ERROR;
-    }
-    return 1;
-}
-
-static void
-send_quietly(pTHX_ struct nsx_waiting *w)
-{
-    struct nsx_object *obj = w->obj;
-    const int saved = errno;
-
-    if (!obj)
-        return;
-    if (w->owner == PerlProc_getpid()
-        && !send_octets(obj, w->block, w->n, w->timeout))
-        obj->torn = 1;
-    leave(aTHX_ w);
-    errno = saved;
-}
-
-/* What every function of the layer begins with: the octets are sent, and the
- * layer is gone from f. */
-static void
-send_first(pTHX_ PerlIO *f)
-{
-    struct nsx_waiting *w = PerlIOSelf(f, struct layer)->waiting;
-
-    if (w)
-        send_quietly(aTHX_ w);
-    if (is_layered(f))
-        PerlIO_pop(aTHX_ f);
-}
-
-static IV
-layer_pushed(pTHX_ PerlIO *f, const char *mode, SV *arg, PerlIO_funcs *tab)
-{
-    PERL_UNUSED_ARG(mode);
-    PERL_UNUSED_ARG(arg);
-    PERL_UNUSED_ARG(tab);
-    PerlIOSelf(f, struct layer)->waiting = NULL;
-    /* Buffered, at its end or in error: as the layer below is. */
-    PerlIOBase(f)->flags |= PerlIOBase(PerlIONext(f))->flags
-        & (PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_UTF8
-           | PERLIO_F_EOF | PERLIO_F_ERROR | PERLIO_F_LINEBUF
-           | PERLIO_F_UNBUF | PERLIO_F_CRLF);
-    return 0;
-}
-
-static IV
-layer_popped(pTHX_ PerlIO *f)
-{
-    struct nsx_waiting *w = PerlIOSelf(f, struct layer)->waiting;
-    size_t i;
-
-    PerlIOSelf(f, struct layer)->waiting = NULL;
-    for (i = 0; w && i < C_ARRAY_LENGTH(w->layered); i++)
-        if (w->layered[i] == f) { /* somebody else takes it off */
-            w->layered[i] = NULL;
-            send_quietly(aTHX_ w);
-        }
-    return 0;
-}
-
-static IV
-layer_binmode(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_binmode(aTHX_ f, '+', O_BINARY, NULL) ? 0 : -1;
-}
-
-static IV
-layer_fileno(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_fileno(f);
-}
-
-static PerlIO *
-layer_dup(pTHX_ PerlIO *f, PerlIO *o, CLONE_PARAMS *param, int flags)
-{
-    struct nsx_waiting *w = PerlIOSelf(o, struct layer)->waiting;
-    PerlIO *below = PerlIONext(o);
-    PerlIO_funcs *tab;
-
-    /* The other interpreter's layers stay where they are. */
-    if (w && w->obj && w->owner == PerlProc_getpid()
-        && !send_octets(w->obj, w->block, w->n, w->timeout))
-        w->obj->torn = 1;
-    if (w)
-        w->n = 0;
-    if (!PerlIOValid(below))
-        return NULL;
-    tab = PerlIOBase(below)->tab;
-    return tab && tab->Dup ? (*tab->Dup)(aTHX_ f, below, param, flags)
-                           : PerlIOBase_dup(aTHX_ f, below, param, flags);
-}
-
-static SSize_t
-layer_read(pTHX_ PerlIO *f, void *buf, Size_t n)
-{
-    send_first(aTHX_ f);
-    return PerlIO_read(f, buf, n);
-}
-
-static SSize_t
-layer_unread(pTHX_ PerlIO *f, const void *buf, Size_t n)
-{
-    send_first(aTHX_ f);
-    return PerlIO_unread(f, buf, n);
-}
-
-static SSize_t
-layer_write(pTHX_ PerlIO *f, const void *buf, Size_t n)
-{
-    send_first(aTHX_ f);
-    return PerlIO_write(f, buf, n);
-}
-
-static IV
-layer_seek(pTHX_ PerlIO *f, Off_t offset, int whence)
-{
-    send_first(aTHX_ f);
-    return PerlIO_seek(f, offset, whence);
-}
-
-static Off_t
-layer_tell(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_tell(f);
-}
-
-static IV
-layer_close(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_close(f);
-}
-
-static IV
-layer_flush(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_flush(f);
-}
-
-static IV
-layer_fill(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_fill(f);
-}
-
-static IV
-layer_eof(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_eof(f);
-}
-
-static IV
-layer_error(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_error(f);
-}
-
-static void
-layer_clearerr(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    PerlIO_clearerr(f);
-}
-
-static void
-layer_setlinebuf(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    PerlIO_setlinebuf(f);
-}
-
-static STDCHAR *
-layer_get_base(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_get_base(f);
-}
-
-static Size_t
-layer_get_bufsiz(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return (Size_t)PerlIO_get_bufsiz(f);
-}
-
-static STDCHAR *
-layer_get_ptr(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_get_ptr(f);
-}
-
-static SSize_t
-layer_get_cnt(pTHX_ PerlIO *f)
-{
-    send_first(aTHX_ f);
-    return PerlIO_get_cnt(f);
-}
-
-static void
-layer_set_ptrcnt(pTHX_ PerlIO *f, STDCHAR *ptr, SSize_t count)
-{
-    send_first(aTHX_ f);
-    PerlIO_set_ptrcnt(f, ptr, count);
-}
-
-static PerlIO_funcs layer_funcs = {
-    sizeof(PerlIO_funcs),
-    "nsx_waiting",
-    sizeof(struct layer),
-    PERLIO_K_RAW | PERLIO_K_BUFFERED,
-    layer_pushed,
-    layer_popped,
-    NULL, /* never opened by name */
-    layer_binmode,
-    NULL,
-    layer_fileno,
-    layer_dup,
-    layer_read,
-    layer_unread,
-    layer_write,
-    layer_seek,
-    layer_tell,
-    layer_close,
-    layer_flush,
-    layer_fill,
-    layer_eof,
-    layer_error,
-    layer_clearerr,
-    layer_setlinebuf,
-    layer_get_base,
-    layer_get_bufsiz,
-    layer_get_ptr,
-    layer_get_cnt,
-    layer_set_ptrcnt,
-};
-
-PerlIO *
-nsx_waiting_below(PerlIO *f)
-{
-    return is_layered(f) ? PerlIONext(f) : f;
-}
-
-/* Puts the layer on both sides of the handle: 1, or 0 when it cannot be. */
-static int
-put_layers(pTHX_ struct nsx_waiting *w)
-{
-    PerlIO *side[2];
-    size_t i;
-
-    side[0] = IoIFP(w->io);
-    side[1] = IoOFP(w->io) == IoIFP(w->io) ? NULL : IoOFP(w->io);
-    for (i = 0; i < C_ARRAY_LENGTH(side); i++) {
-        if (!side[i])
-            continue;
-        if (!PerlIOValid(side[i])
-            || !PerlIO_push(aTHX_ side[i], &layer_funcs, NULL, NULL))
-            return 0;
-        PerlIOSelf(side[i], struct layer)->waiting = w;
-        w->layered[i] = side[i];
-    }
-    return w->layered[0] != NULL;
-}
 
 /* --- what may wait ------------------------------------------------------ */
 
@@ -397,10 +54,8 @@ enter(pTHX_ struct nsx_waiting *w, struct nsx_op *op, int64_t now)
 {
     w->gv = op->gv;
     w->io = GvIOp(op->gv);
-    if (!put_layers(aTHX_ w)) {
-        forget_layers(aTHX_ w);
+    if (!nsx_layer_put(aTHX_ w))
         return 0;
-    }
     w->obj = op->obj;
     w->obj->waits = 1;
     w->hash = GvHV(op->gv);
@@ -477,12 +132,12 @@ nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text)
     if (gap > NSX_WAITING_GAP_MS || NSX_CXT->block_lent || !is_simple(text)
         || !may_wait(aTHX_ op))
         return 0;
-    nsx_waiting_send_all(aTHX);
+    nsx_layer_send(aTHX);
     if (!has_room(w, SvCUR(text)) || !enter(aTHX_ w, op, now))
         return 0;
     w->last = now;
     if (!is_octet(w->last_ch)) {
-        leave(aTHX_ w);
+        nsx_layer_leave(aTHX_ w);
         return 0;
     }
     append(w, SvPVX(text), SvCUR(text));
@@ -535,21 +190,13 @@ nsx_waiting_add(pTHX_ SV *self, SV *text)
 
 /* --- sending what waits ------------------------------------------------- */
 
-void
-nsx_waiting_send_all(pTHX)
-{
-    dNSX_CXT;
-
-    send_quietly(aTHX_ &NSX_CXT->waiting);
-}
-
 /* Takes the octets over from the block, which is then the call's. */
 static size_t
 take(pTHX_ struct nsx_waiting *w)
 {
     const size_t n = w->owner == PerlProc_getpid() ? w->n : 0;
 
-    leave(aTHX_ w);
+    nsx_layer_leave(aTHX_ w);
     return n;
 }
 
@@ -589,18 +236,4 @@ nsx_waiting_finish(pTHX_ struct nsx_op *op)
     ok = nsx_write(aTHX_ op, block, n, 0, NULL);
     LEAVE;
     return ok;
-}
-
-void
-nsx_waiting_drop(pTHX_ struct nsx_object *obj)
-{
-    dNSX_CXT;
-    struct nsx_waiting *w = &NSX_CXT->waiting;
-    size_t done;
-
-    if (!obj->waits || w->obj != obj)
-        return;
-    if (w->owner == PerlProc_getpid())
-        (void)nsx_channel_send(&obj->ch, w->block, w->n, 0, &done);
-    leave(aTHX_ w);
 }

@@ -15,26 +15,26 @@
 #ifndef NSX_WAITING_H
 #define NSX_WAITING_H
 
+#include "glue.h"
+
 /* Milliseconds between two calls of a producer that is not slow, and the
  * longest that an octet waits while calls go on. */
 #define NSX_WAITING_GAP_MS 1
 #define NSX_WAITING_AGE_MS 200
 
-struct nsx_waiting {
-    struct nsx_object *obj; /* whose octets they are; NULL: nobody's */
-    GV *gv;                 /* its glob, */
-    IO *io;                 /* its handle */
-    HV *hash;               /* and its facts */
-    HV *stash;              /* its class, */
-    U32 generation;         /* and the state of that */
-    I32 keys;               /* how many facts there are */
-    SV *debug, *last_ch;    /* two of them, with references of ours */
-    PerlIO *layered[2];     /* where the layer is: input, output */
-    const char *block;      /* the interpreter's */
-    size_t n;               /* octets that wait in it */
-    int64_t since, last;    /* when the first of them came, and the last call */
-    double timeout;         /* the object's, in seconds */
-    Pid_t owner;            /* the process that may send them */
-};
+
+/* Puts text behind what waits, or begins to wait with it: 1, or 0 when it has
+ * to be sent the ordinary way.  The first is for a call on self that is not
+ * entered yet. */
+int nsx_waiting_add(pTHX_ SV *self, SV *text);
+int nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text);
+
+/* 1 while nothing about the object that waits was changed. */
+int nsx_waiting_is_steady(pTHX);
+
+/* Sends what waits of the object; with the end of data behind it.  1, or 0
+ * with the session ended and the status set. */
+int nsx_waiting_flush(pTHX_ struct nsx_op *op, int more);
+int nsx_waiting_finish(pTHX_ struct nsx_op *op);
 
 #endif

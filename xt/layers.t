@@ -112,4 +112,43 @@ subtest 'names of hash keys in one file of the glue' => sub {
         'keys', 'only xs/keys.c or xs/keys.h');
 };
 
+subtest 'the files of the glue: warnings, circles, sizes' => sub {
+    my $cc = $Config{cc};
+    plan skip_all => "no $cc" if system("$cc --version >/dev/null 2>&1");
+    plan skip_all => 'no nm'  if system('nm --version >/dev/null 2>&1');
+    require ExtUtils::Embed;
+    my $dir   = tempdir(CLEANUP => 1);
+    my $flags = ExtUtils::Embed::ccopts();
+    chomp $flags;
+    $flags =~ s/-I(\S*CORE)/-isystem $1/;    # its headers are not ours to mend
+    my (%owner, %wanted);
+    for my $source (grep { /\.c\z/ } @glue) {
+        my $name   = basename $source, '.c';
+        my $object = "$dir/$name.o";
+        system "$cc $flags -I$root/csrc -I$root/xs -O1 -Wall -Wextra -Wshadow"
+            . " -c -o '$object' '$source' 2>'$dir/log'";
+        is(slurp("$dir/log"), '', "$name compiles without a warning");
+        my $lines = () = slurp($source) =~ /\n/g;
+        cmp_ok($lines, '<=', 350, "$name is no longer than 350 lines");
+        $owner{$_} = $name for map { / [TDRB] (\w+)$/ ? $1 : () } qx{nm "$object"};
+        $wanted{$name} = [wanted_by($object)];
+    }
+    my %uses;
+    for my $name (keys %wanted) {
+        my %files = map { defined && $_ ne $name ? ($_ => 1) : () } @owner{ @{ $wanted{$name} } };
+        $uses{$name} = [sort keys %files];
+    }
+    # Files that use nothing that is left are taken away until none is left.
+    while (my @leaves = grep { !grep { $uses{$_} } @{ $uses{$_} } } keys %uses) {
+        delete @uses{@leaves};
+    }
+    is(join(' ', sort keys %uses), '', 'no circle among them');
+};
+
+subtest 'SMTP.xs speaks no protocol' => sub {
+    my $text = without_comments(slurp("$root/SMTP.xs"));
+    my @calls = $text =~ /\b(nsx_(?:channel|io|reply|session|dot|ehlo|sasl|tls)_\w+)\s*\(/g;
+    is("@calls", '', 'it calls none of the engine that does');
+};
+
 done_testing();

@@ -1,0 +1,32 @@
+/*
+ * boot.c - the glue's beginning in an interpreter.
+ */
+#include "glue.h"
+#include "context.h"
+
+static void
+learn(pTHX)
+{
+    nsx_keys_boot(aTHX_ nsx_context(aTHX)->keys);
+    nsx_method_boot(aTHX);
+    nsx_addr_boot(aTHX);
+}
+
+void
+nsx_glue_boot(pTHX)
+{
+    nsx_context_init(aTHX);
+    learn(aTHX);
+}
+
+/* A new thread gets scalars of its own: shared ones belong to their maker. */
+void
+nsx_glue_clone(pTHX)
+{
+#ifdef USE_ITHREADS
+    nsx_context_clone(aTHX);
+    learn(aTHX);
+#else
+    PERL_UNUSED_CONTEXT;
+#endif
+}

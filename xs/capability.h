@@ -1,0 +1,15 @@
+/*
+ * capability.h - what the server said to EHLO.
+ */
+#ifndef NSX_GLUE_CAPABILITY_H
+#define NSX_GLUE_CAPABILITY_H
+
+#include "glue.h"
+
+/* An upper-case copy, a mortal. */
+SV *nsx_upper(pTHX_ SV *keyword);
+
+/* EHLO's answer: fills the object's capability hash from lines. */
+void nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines);
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * command.h - commands and their replies.
+ */
+#ifndef NSX_GLUE_COMMAND_H
+#define NSX_GLUE_COMMAND_H
+
+#include "glue.h"
+
+/* Sends words (argv is written to) as one command; 1 when it was written. */
+int nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more);
+
+/* A command and its reply, through the methods of these names. */
+int nsx_exchange(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
+
+#endif
