@@ -100,6 +100,60 @@ my @same = (
     } },
 );
 
+# What Authen::SASL's callbacks may be.
+my ($hash, $scalar) = ({}, \'text');    # with one address on both sides
+
+push @same, (
+    (map {
+        my $name = $_;
+        same("$name, by functions", offering($name), sub {
+            watched($_[0], list => $_[1], sub {$user}, sub {$password});
+        }),
+        same("$name, a password by a function that is wrong", offering($name),
+            sub { watched($_[0], list => $_[1], $user, sub {'wrong'}) },
+            $name eq 'CRAM-MD5' ? (wire => 0) : ()),
+        same("$name, by functions with arguments", offering($name), sub {
+            watched($_[0], list => $_[1], [sub { $_[1] }, $user], [sub {"$_[1]$_[2]"}, $password, '']);
+        }),
+        same("$name, by functions that have nothing", offering($name), sub {
+            watched($_[0], list => $_[1], sub {return}, sub {return});
+        }, undef_is_silent => 1),
+        same("$name, by a hash", offering($name),
+            sub { watched($_[0], list => $_[1], $hash, $hash) }),
+        same("$name, by a reference", offering($name),
+            sub { watched($_[0], list => $_[1], $scalar, $scalar) }),
+    } qw(PLAIN LOGIN CRAM-MD5)),
+    same('a function that dies', offering('PLAIN'), sub {
+        my ($t, $s) = @_;
+        eval { $s->auth($user, sub { die "no password\n" }) };
+        $t->note(error => $@);
+    }),
+    same('functions are called in scalar context', offering('PLAIN'), sub {
+        my ($t, $s) = @_;
+        my @list = ('a', $password);
+        watched($t, list => $s, $user, sub { return @list[0, 1] });
+    }),
+    same('no AUTH, functions are not called', {}, sub {
+        my ($t, $s) = @_;
+        watched($t, list => $s, $user, sub { $t->note(called => 1); $password });
+    }),
+    same('a third argument', offering('PLAIN'),
+        sub { watched($_[0], $_ => $_[1], $user, $password, 'more') for qw(list scalar void) }),
+    same('a third argument beside an object', offering('PLAIN'),
+        sub { watched($_[0], list => $_[1], sasl('PLAIN'), $password, 'more') }),
+    same('an object that has no error', offering(qw(X-TRY PLAIN)), sub {
+        my ($t, $s) = @_;
+        no warnings 'redefine';
+        my $real = \&Authen::SASL::client_new;
+        local *Authen::SASL::client_new = sub {
+            my ($self) = @_;
+            return My::Mute->new('X-TRY') if $self->mechanism =~ /X-TRY/;
+            return $real->(@_);
+        };
+        watched($t, list => $s, sasl(undef));
+    }),
+);
+
 # ---- the defects
 
 sub row {
@@ -226,6 +280,11 @@ my @differ = (
     sub mechanism    { $_[0]{name} }
     sub client_start {undef}
     sub error        {'cannot begin'}
+
+    package My::Mute;
+    sub new          { my ($class, $name) = @_; return bless { name => $name }, $class }
+    sub mechanism    { $_[0]{name} }
+    sub client_start {undef}
 }
 
 oracle(@same, @differ);

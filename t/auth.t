@@ -209,6 +209,31 @@ subtest 'tokens' => sub {
     is tried($log), 'OAUTHBEARER', 'with the better mechanism';
 };
 
+subtest 'functions in the place of name and password' => sub {
+    my @asked;
+    my $log = session({
+        mechanisms => [qw(SCRAM-SHA-256 PLAIN)],
+        replies    => { 'SCRAM-SHA-256' => '504 not here' },
+    }, sub {
+        my ($smtp) = @_;
+        my $asked = sub { push @asked, [@_[1 .. $#_]]; is $_[0], $smtp, 'the object'; $password };
+        ok $smtp->auth(sub {$user}, $asked), 'code';
+        is_deeply \@asked, [['SCRAM-SHA-256'], ['PLAIN']], 'is called for each attempt with its mechanism';
+        @asked = ();
+        ok $smtp->auth($user, [$asked, 1, 2], mechanism => 'PLAIN'), 'code and arguments';
+        is_deeply \@asked, [[1, 2]], 'which it gets';
+    });
+    is decode_base64($log->{sasl}[-1]{initial}), "$user\0$user\0$password", 'PLAIN names the user twice';
+    $log = session({ mechanisms => ['PLAIN'] }, sub {
+        is_deeply [$_[0]->auth(sub { fail 'not asked' }, sub { fail 'not asked' })], [],
+            'nobody is asked where nothing is sent';
+        is $_[0]->code, 538, 'status';
+    }, AuthRequiresTLS => 1);
+    session({ mechanisms => ['XOAUTH2'] }, sub {
+        ok $_[0]->auth(sub {$user}, sub { fail 'not asked' }, token => $token), 'nor for a password beside a token';
+    });
+};
+
 subtest 'who is who' => sub {
     for my $case (
         ['PLAIN', [],                   "$user\0$user\0$password"],
@@ -243,7 +268,7 @@ subtest 'arguments' => sub {
         for my $case (
             [[undef],       qr/\Aauth\(username, password\) at /],
             [['', 'x'],     qr/\Aauth\(username, password\) at /],
-            [[$user, $password, 'x'],          qr/\Aauth: options come in pairs /],
+            [[$user, $password, realm => 'x', 'y'], qr/\Aauth: options come in pairs /],
             [[$user, $password, color => 1],   qr/\Aauth: argument 3 is no option /],
             [[$user, $password, undef, 1],     qr/\Aauth: argument 3 is no option /],
             [[$user, $password, mechanism => 'PLAIN NTLM'], qr/\Aauth: argument 4 names an unknown mechanism /],

@@ -50,7 +50,8 @@ BEGIN {
 sub auth {
     my ($self, $user) = @_;
     my ($password, @more) = map { \$_ } @_[2 .. $#_];
-    @_ = ();    # or a stack trace would show them
+    @_ = ();             # or a stack trace would show them
+    @more = () if @more == 1;    # the core module takes no more
     my %option = _options(@more);
 
     my $offered = $self->supports('AUTH', 500, ["Command unknown: 'AUTH'"]);
@@ -62,7 +63,7 @@ sub auth {
     Carp::croak('auth(username, password)')
         if !(defined $user && length $user) && !defined $named;
     my %config = (
-        (defined $user && length $user ? (user => $user) : ()),
+        (defined $user && length $user ? (user => \$user) : ()),
         password => _password($user, $password, $option{token}),
         service  => 'smtp',
         min_iterations => _least($option{min_iterations}),
@@ -236,9 +237,6 @@ sub _attempt {
     for my $binding ($mechanism->{binding} ? @$bindings : $bindings->[0]) {
         my %with = %$config;
         @with{qw(binding_type binding_data)} = @$binding if $binding;
-        # As the core module has it: the one who logs in, twice.
-        $with{authzid} = $with{user}
-            if $mechanism->{name} eq 'PLAIN' && !exists $with{authzid};
         ($outcome, $why, $detail) = _exchange($self, $mechanism, \%with);
         last if $outcome eq 'accepted' || $detail ne UNKNOWN_BINDING;
     }
@@ -260,14 +258,32 @@ sub _exchange {
 
 sub _begin {
     my ($self, $mechanism, $with) = @_;
-    my $token = $with->{token};
+    my %asked = map { $_ => _ask($self, $mechanism, $with->{$_}) }
+        grep { _is_function($with->{$_}) }
+        $mechanism->{token} ? qw(user token) : qw(user password);
+    my %given = (%$with, %asked);
 
-    return _talk_ours($mechanism->{name}, $with)
-        if !$mechanism->{token} || ref $$token ne 'CODE';
-    my $value = $$token->($self, $mechanism->{name});
-    my $talk  = _talk_ours($mechanism->{name}, { %$with, token => \$value });
-    _wipe($value);
+    # As the core module has it: the one who logs in, twice.
+    $given{authzid} = $given{user}
+        if $mechanism->{name} eq 'PLAIN' && !exists $given{authzid};
+    my $talk = _talk_ours($mechanism->{name}, \%given);
+    _wipe($$_) for values %asked;
     return $talk;
+}
+
+# What Authen::SASL calls in the place of a value: code, or a list of code and
+# its arguments.
+sub _is_function {
+    my ($value) = @_;
+    return $value && ref($$value) =~ /\A(?:CODE|ARRAY)\z/;
+}
+
+sub _ask {
+    my ($self, $mechanism, $function) = @_;
+    my ($code, @args) = ref $$function eq 'ARRAY' ? @$$function : ($$function, $mechanism->{name});
+    my $value = $code->($self, @args);
+    $value = '' if !defined $value && !$mechanism->{token};
+    return \$value;
 }
 
 # --- the exchange ------------------------------------------------------------------
@@ -388,8 +404,8 @@ sub _start_client {
         my $failed = $client->mechanism;
         return ($client, $first) if defined $first && defined $failed;
         last if !defined $failed;
-        $why = $client->error;
-        $why = defined $why ? "$failed: $why" : "$failed cannot be used";
+        $why = _error_of($client);
+        $why = $why ne '' ? "$failed: $why" : "$failed cannot be used";
         my $before = @left;
         @left = grep { uc($_) ne uc($failed) } @left;
         last if @left == $before;
@@ -411,8 +427,15 @@ sub _answer {
     my $answer = $client->client_step(_talk_challenge($talk));
     return _talk_answer($talk, $answer) if defined $answer;
     # No answer and no error is an empty answer: GSSAPI's last token.
-    my $why = $client->error;
-    return defined $why && length $why ? _talk_cancel($talk, $why) : _talk_answer($talk, '');
+    my $why = _error_of($client);
+    return $why ne '' ? _talk_cancel($talk, $why) : _talk_answer($talk, '');
+}
+
+# Not every client can tell.
+sub _error_of {
+    my ($client) = @_;
+    my $why = $client->can('error') ? $client->error : undef;
+    return defined $why ? "$why" : '';
 }
 
 sub _judge {
