@@ -23,6 +23,7 @@ struct nsx_methods {
     SV *order;
     U32 generation;
     unsigned char overridden[NSX_METHOD_COUNT];
+    unsigned char any; /* 1: one of them is */
 };
 
 /* Classes kept; more are resolved again and again. */

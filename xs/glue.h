@@ -22,6 +22,7 @@
 #include "nsx_command.h"
 #include "nsx_dot.h"
 #include "nsx_ehlo.h"
+#include "nsx_session.h"
 #include "nsx_xtext.h"
 
 #include "compat.h"
@@ -96,6 +97,7 @@ enum nsx_handle {
 /* The C side of one object, hung on its glob. */
 struct nsx_object {
     struct nsx_channel ch;
+    struct nsx_session session; /* on ch; nothing is under way between calls */
     struct nsx_buf out;     /* the command being built */
     int waits;              /* 1 while octets of it wait to be sent */
     int64_t touched;        /* when datasend or a reply was last here */
@@ -187,6 +189,9 @@ void nsx_api_publish(pTHX);
 /* --- method.c ---------------------------------------------------------- */
 
 void nsx_method_boot(pTHX);
+
+/* 1 when a class has none of its own in place of ours. */
+int nsx_class_is_ours(pTHX_ HV *stash);
 
 /* 1 when the object's class has a method of its own in place of ours. */
 int nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m);

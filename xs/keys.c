@@ -24,6 +24,22 @@ nsx_keys_boot(pTHX_ SV **keys)
         keys[i] = newSVpvn_share(key_names[i], (I32)strlen(key_names[i]), 0);
 }
 
+/* The entry of a name, by the address of the shared key: quicker than perl's
+ * own look-up.  Only where every key of the hash is shared and plain. */
+static HE *
+find(pTHX_ HV *hv, SV *name)
+{
+    const HEK *key = SvSHARED_HEK_FROM_PV(SvPVX_const(name));
+    HE *he;
+
+    if (SvMAGICAL((SV *)hv) || !HvSHAREKEYS(hv) || HvHASKFLAGS(hv))
+        return hv_fetch_ent(hv, name, 0, SvSHARED_HASH(name));
+    he = HvARRAY(hv) ? HvARRAY(hv)[SvSHARED_HASH(name) & HvMAX(hv)] : NULL;
+    while (he && (HeKEY_hek(he) != key || HeVAL(he) == &PL_sv_placeholder))
+        he = HeNEXT(he);
+    return he;
+}
+
 static SV *
 fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
 {
@@ -37,7 +53,9 @@ fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
     hv = lvalue ? GvHVn(gv) : GvHV(gv);
     if (!hv)
         return NULL;
-    he = hv_fetch_ent(hv, name, lvalue, SvSHARED_HASH(name));
+    he = find(aTHX_ hv, name);
+    if (!he && lvalue)
+        he = hv_fetch_ent(hv, name, 1, SvSHARED_HASH(name));
     return he ? HeVAL(he) : NULL;
 }
 

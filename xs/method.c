@@ -77,6 +77,7 @@ resolve(pTHX_ struct nsx_methods *class, HV *stash, U32 generation)
             !is_default(&NSX_CXT->defaults[m],
                         gv && isGV_with_GP(gv) ? GvCV(gv) : NULL);
     }
+    class->any = memchr(class->overridden, 1, sizeof class->overridden) != NULL;
     class->order = SvREFCNT_inc((SV *)mro_get_linear_isa(stash));
     class->generation = generation;
     SvREFCNT_dec(old);
@@ -107,6 +108,14 @@ find_class(pTHX_ HV *stash)
     if (i == NSX_CLASSES || class->generation != generation)
         resolve(aTHX_ class, stash, generation);
     return class;
+}
+
+int
+nsx_class_is_ours(pTHX_ HV *stash)
+{
+    const char *name = HvNAME(stash);
+
+    return name && !find_class(aTHX_ stash)->any;
 }
 
 int

@@ -13,6 +13,7 @@ object_new(pTHX)
     if (!obj)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
     nsx_channel_init(&obj->ch, -1);
+    nsx_session_init(&obj->session, &obj->ch);
     nsx_buf_init(&obj->out, NSX_MAX_COMMAND);
     nsx_buf_init(&obj->offered, NSX_MAX_REPLY);
     obj->owner = PerlProc_getpid();
@@ -22,6 +23,7 @@ object_new(pTHX)
 static void
 object_free(struct nsx_object *obj)
 {
+    nsx_session_free(&obj->session);
     nsx_channel_free(&obj->ch);
     nsx_buf_wipe(&obj->out);
     nsx_buf_free(&obj->offered);
@@ -209,6 +211,7 @@ handle_changed(pTHX_ struct nsx_op *op, int fd, enum nsx_handle kind)
         nsx_fact_delete(aTHX_ op->gv,
                         fd < 0 ? NSX_K_LINES : NSX_K_LAST_CH);
         nsx_channel_reopen(&obj->ch, fd);
+        nsx_session_reset(&obj->session);
     }
     else {
         obj->ch.io.fd = fd;
