@@ -170,14 +170,20 @@ sends_whole(pTHX_ struct nsx_op *op)
         && !nsx_debug_level(aTHX_ op);
 }
 
-/* BDAT's chunk (RFC 3030 2): announced, sent, answered. */
+static SV *
+sent_sv(pTHX_ int sent)
+{
+    return sent < 0 ? sv_newmortal() : sv_2mortal(newSViv(sent));
+}
+
+/* BDAT's chunk (RFC 3030 2): announced, sent, answered; what was not sent has
+ * the answer of the method that failed. */
 static SV *
 send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
 {
     struct nsx_watch watch;
     struct nsx_text body;
-    SV *data, *words[2];
-    int ok;
+    SV *data, *sent, *words[2];
 
     nsx_text_init(aTHX_ &body, argc, argv);
     data = nsx_text_joined(aTHX_ &body);
@@ -186,21 +192,21 @@ send_chunk(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int last)
     nsx_chunk_begin(aTHX_ &watch, op);
     if (nsx_overridden(aTHX_ op, NSX_M__BDAT)
         || nsx_overridden(aTHX_ op, NSX_M_command))
-        ok = SvTRUE(nsx_call(aTHX_ op->self, "_BDAT", last ? 2 : 1, words));
+        sent = nsx_call(aTHX_ op->self, "_BDAT", last ? 2 : 1, words);
     else
-        ok = nsx_command(aTHX_ op, last ? 3 : 2,
-                         nsx_words(aTHX_ "BDAT", last ? 2 : 1, words),
-                         SvCUR(data) > 0);
-    if (ok && nsx_overridden(aTHX_ op, NSX_M_rawdatasend)) {
-        ok = SvTRUE(nsx_call(aTHX_ op->self, "rawdatasend", 1, &data));
+        sent = sent_sv(aTHX_ nsx_command(
+            aTHX_ op, last ? 3 : 2,
+            nsx_words(aTHX_ "BDAT", last ? 2 : 1, words), SvCUR(data) > 0));
+    if (SvTRUE(sent) && nsx_overridden(aTHX_ op, NSX_M_rawdatasend)) {
+        sent = nsx_call(aTHX_ op->self, "rawdatasend", 1, &data);
     }
-    else if (ok) {
+    else if (SvTRUE(sent)) {
         nsx_text_init(aTHX_ &body, 1, &data);
-        ok = nsx_rawdatasend(aTHX_ op, &body) == 1;
+        sent = sent_sv(aTHX_ nsx_rawdatasend(aTHX_ op, &body));
     }
     nsx_watch_end(aTHX_ &watch);
-    if (!ok)
-        return nsx_yes_no(aTHX_ 0);
+    if (!SvTRUE(sent))
+        return sent;
     return nsx_yes_no(aTHX_ nsx_call_response(aTHX_ op) == NSX_DIGIT_OK);
 }
 

@@ -198,15 +198,22 @@ my @scenarios = (
         { read => 0 }, { read => 1 },
         script => talk([], '503 no')),
 
-    differs('bdat on a closed connection', sub {
+    differs('refused data does not read its arguments', sub {
         my $t = shift;
         my $s = $t->connect;
-        $s->mail('a@test', Bits => 'binary');
-        $s->close;
-        return (bdat => $s->bdat('x'), last => $s->bdatlast('x'));
+        my $reads = '';
+        for my $method (qw(data bdat bdatlast)) {
+            ${*$s}{net_smtp_chunking} = 1 if $method eq 'data';
+            tie my $text, 'Counted';
+            $Counted::reads = 0;
+            warnings_of(sub { $s->$method($text) });
+            $reads .= bit($Counted::reads);
+            delete ${*$s}{net_smtp_chunking};
+        }
+        return (reads => $reads);
     },
-        { bdat => '0', last => '0' }, { bdat => '', last => '' },
-        smtp => { extensions => [ 'BINARYMIME', 'CHUNKING' ] }),
+        { reads => '111' }, { reads => '000' },
+        smtp => {}),
 
     differs('methods have no frames', sub {
         my $t = shift;
@@ -240,6 +247,23 @@ my @scenarios = (
     },
         { lines => "250 two\n" }, { lines => '' },
         replies => ["250 one\r\n250 two"]),
+
+    differs('their key is there once getline or ungetline was asked', sub {
+        my $t = shift;
+        my $s = $t->connect;
+        my $there = bit(exists ${*$s}{net_cmd_lines});
+        $s->mail('a@test');
+        $there .= bit(exists ${*$s}{net_cmd_lines});
+        $s->command('NOOP');
+        my $line = $s->getline;
+        $there .= bit(exists ${*$s}{net_cmd_lines});
+        $s->ungetline($line);
+        return (there => $there, response => $s->response,
+            partial => bit(exists ${*$s}{net_cmd_partial}));
+    },
+        { there => '111', response => 2, partial => 1 },
+        { there => '001', response => 2, partial => 0 },
+        smtp => {}),
 
     differs('the tree of classes is our own', sub {
         my $t = shift;
@@ -326,7 +350,6 @@ interrupted-body       t/interrupted.t     is not taken for the chunk
 abandoned-reply        t/interrupted.t     a command behind DATA whose reply was not read
 command-in-data        t/differences.t     a command in the middle of data sends nothing more
 data-arguments         t/differences.t     data reads its arguments before DATA
-closed-bdat            t/differences.t     bdat on a closed connection
 method-frames          t/differences.t     methods have no frames
 bare-cr-command        t/oracle-defects.t  a bare CR does not pass in a command
 nul-command            t/oracle-defects.t  a NUL does not pass in a command
@@ -346,9 +369,11 @@ chunking-flag          t/oracle-defects.t  a refused MAIL does not turn chunks o
 chunking-flag          t/oracle-defects.t  the next message turns chunks off
 chunking-flag          t/oracle-defects.t  reset turns chunks off
 chunking-flag          t/oracle-defects.t  chunks are on after mail in void context too
+chunking-flag          t/oracle-defects.t  nor are they after a refused MAIL in void context
 blank-greeting         t/oracle-defects.t  hello does not return the caller
 mail-warning           t/oracle-defects.t  an unknown option of mail is one of mail
 refused-data           t/oracle-defects.t  refused data is false
+refused-data           t/differences.t     refused data does not read its arguments
 no-reply-yet           t/oracle-defects.t  message and status before any reply
 unicode-digits         t/oracle-defects.t  digits are ASCII digits
 quit-after-loss        t/differences.t     quit on a connection that is lost is false
@@ -404,5 +429,6 @@ auth-next-mechanism    t/auth.t            a wrong password is tried once
 auth-native            t/auth.t            each mechanism, with the right and with a wrong password
 kept                   t/auth-stock.t      a password in the clear
 received-lines         t/differences.t     received lines are in the engine
+received-lines         t/differences.t     their key is there once getline or ungetline was asked
 class-tree             t/differences.t     the tree of classes is our own
 warning-place          t/differences.t     a warning about undef names the line of the script

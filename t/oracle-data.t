@@ -325,6 +325,11 @@ oracle(
         my ($t, $s) = @_;
         $t->scalar($s, bdat => 'abc');
     }, smtp => { extensions => [ 'BINARYMIME', 'CHUNKING' ], on => { BDAT => '354 hm' } }),
+    in_bdat('bdat on a connection that is closed', sub {
+        my ($t, $s) = @_;
+        $s->close;
+        $t->each_context($s, $_ => 'abc') for qw(bdat bdatlast);
+    }),
     in_bdat('data where chunks are in use says so', sub {
         my ($t, $s) = @_;
         $t->void($s, data => 'x');

@@ -442,6 +442,20 @@ oracle(
     },
         { chunking => 1 }, { chunking => 1 },
         smtp => { extensions => \@chunking }),
+    row('35 nor are they after a refused MAIL in void context', sub {
+        my $t = shift;
+        $t->subclass('Void::Refused', 'sub _MAIL { my $s = shift; $s->SUPER::_MAIL(@_) }');
+        my $seen = '';
+        for my $class ($t->class, 'Void::Refused') {
+            my $s = $t->connect(class => $class);
+            $s->mail('a@test', Bits => 'binary');
+            $seen .= bit(exists ${*$s}{net_smtp_chunking});
+            $s->quit;
+        }
+        return (chunking => $seen);
+    },
+        { chunking => '11' }, { chunking => '00' },
+        smtp => { extensions => \@chunking, on => { MAIL => '550 no' } }),
     row('36 hello does not return the caller\'s $1', sub {
         my $t = shift;
         my $s = $t->connect(SendHello => 0);

@@ -380,6 +380,40 @@ oracle(
         }
     }),
 
+    (map {
+        my ($name, $body) = @$_;
+        calling("a die: $name", "our \$die; $body", sub {
+            my ($t, $s) = @_;
+            for my $call ([ mail => 'a@test' ], [ to => 'b@test' ], [ verify => 'x' ], [ data => "x\n" ], ['reset'], [ hello => 'x' ]) {
+                my ($method, @args) = @$call;
+                for my $context (qw(list scalar void)) {
+                    $Changes::Some::die = 1;
+                    $t->$context($s, $method => @args);
+                    $Changes::Some::die = 0;
+                    $t->note('the hash', map { ${*$s}{$_} } qw(net_cmd_code net_cmd_resp));
+                    $t->scalar($s, help => 'next');
+                }
+                $s->data, $s->datasend("y\n"), $s->dataend if $method eq 'to';
+            }
+        }, smtp => { extensions => [] })
+    }
+        [ 'getline, having read', 'sub getline { my $s = shift; my $l = $s->SUPER::getline; die "read $l" if $die; $l }' ],
+        [ 'parse_response, not asked', 'sub parse_response { my $s = shift; die "not parsed\n" if $die; $s->SUPER::parse_response(@_) }' ],
+        [ 'parse_response, having parsed', 'sub parse_response { my $s = shift; my @p = $s->SUPER::parse_response(@_); die "parsed $p[0]\n" if $die; @p }' ]),
+    calling('what bdat returns for what fails', 'our %fails; ' . join('', map {
+        "sub $_ { my \$s = shift; exists \$fails{$_} ? \$fails{$_} : \$s->SUPER::$_(\@_) }"
+    } qw(_BDAT rawdatasend)), sub {
+        my ($t, $s) = @_;
+        ${*$s}{net_smtp_chunking} = 1;
+        for my $method (qw(_BDAT rawdatasend)) {
+            for my $no (undef, 0, '', '0') {
+                local $Changes::Some::fails{_BDAT} = 1;
+                local $Changes::Some::fails{$method} = $no;
+                $t->each_context($s, $_ => 'x') for qw(bdat bdatlast);
+            }
+        }
+    }),
+
     # deeper and wider
     {   name => 'a subclass of a subclass',
         ehlo => \@extensions,
@@ -390,6 +424,37 @@ oracle(
             session($t, 'Level::Two');
             $t->note(log => @Level::One::log);
         },
+    },
+    {   name => 'the class of an object is emptied',
+        code => sub {
+            my $t = shift;
+            my $s = $t->connect(class => $t->subclass('Emptied', 'sub _MAIL { "own" }'));
+            my $mail = $t->class->can('mail');
+            $t->scalar(sub { $s->$mail('a@test') });
+            { no strict 'refs'; undef %{'Emptied::'} }
+            eval { $s->$mail('a@test') };
+            $t->note(died => $@ =~ /^(Can't locate object method)/);
+            bless $s, $t->class;
+            $t->scalar($s, mail => 'b@test');
+            $t->state($s);
+        },
+        ehlo => [],
+    },
+    {   name => 'classes that come and go at the same addresses',
+        code => sub {
+            my $t = shift;
+            my $s = $t->connect;
+            for my $n (1 .. 60) {
+                my $own = $n % 3 ? '' : "sub _MAIL { 'own $n' } sub message { 'own $n' }";
+                my $class = $t->subclass("Comes::And::Goes$n", $own);
+                bless $s, $class;
+                $t->note($n => scalar $s->mail('a@test'), scalar $s->message);
+                bless $s, $t->class;
+                { no strict 'refs'; undef %{"${class}::"}; delete $Comes::And::{"Goes${n}::"} }
+            }
+            $t->state($s);
+        },
+        ehlo => [],
     },
     {   name => 'a mixin before the class',
         ehlo => \@extensions,
