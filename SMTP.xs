@@ -3,6 +3,7 @@
  * is in csrc/.
  */
 #include "glue.h"
+#include "message.h"
 
 /* Returns one value.  The call that makes it may move Perl's stack, so the
  * slot is looked up after. */
@@ -939,3 +940,50 @@ void
 _in_place()
   CODE:
     nsx_in_place(aTHX);
+
+MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS::Message
+
+int
+_goes_by_methods(op)
+    nsx_op_t op
+  CODE:
+    RETVAL = nsx_goes_by_methods(aTHX_ &op);
+  OUTPUT:
+    RETVAL
+
+void
+_talk(op, lmtp, mails)
+    nsx_op_t op
+    int lmtp
+    unsigned mails
+  PPCODE:
+    if (op.obj->owed)
+        (void)nsx_owed_reply(aTHX_ &op);
+    RETURN_SV(nsx_talk_new(aTHX_ &op, lmtp, mails));
+
+void
+_letter(talk, message)
+    SV *talk
+    HV *message
+  PPCODE:
+    RETURN_SV(nsx_letter_new(aTHX_ talk, message));
+
+void
+_follow(letter, next)
+    SV *letter
+    SV *next
+  CODE:
+    nsx_letter_follow(aTHX_ letter, next);
+
+void
+_left_out(letter)
+    SV *letter
+  PPCODE:
+    RETURN_SV(sv_2mortal(newRV_inc((SV *)nsx_letter_left_out(aTHX_ letter))));
+
+void
+_send(op, letter)
+    nsx_op_t op
+    SV *letter
+  PPCODE:
+    RETURN_SV(nsx_letter_send(aTHX_ &op, letter));

@@ -15,6 +15,7 @@ typedef enum nsx_status {
     NSX_OK = 0,
     NSX_WANT_READ,  /* call again when the descriptor is readable */
     NSX_WANT_WRITE, /* call again when the descriptor is writable */
+    NSX_WANT_BOTH,  /* either of them; asked of nsx_io_wait only */
     NSX_AGAIN,      /* call again at once or later: more work is to be done */
     NSX_ERROR       /* see the struct nsx_error that belongs to the call */
 } nsx_status;

@@ -243,7 +243,9 @@ enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
     }
     if (io->kind == NSX_IO_FILE)
         return NSX_WAIT_READY;
-    p.events = what == NSX_WANT_WRITE ? POLLOUT : POLLIN;
+    p.events = what == NSX_WANT_WRITE ? POLLOUT
+        : what == NSX_WANT_BOTH       ? POLLIN | POLLOUT
+                                      : POLLIN;
     do {
         left = time_left(deadline);
         if (left == 0)

@@ -51,8 +51,8 @@ enum nsx_wait {
     NSX_WAIT_FAILED  /* errno says why */
 };
 
-/* Waits until the descriptor can do what (NSX_WANT_READ / NSX_WANT_WRITE) or
- * the deadline passes.  One that has passed is a timeout even when the
+/* Waits until the descriptor can do what (NSX_WANT_READ, NSX_WANT_WRITE, or
+ * either: NSX_WANT_BOTH) or the deadline passes.  One that has passed is a timeout even when the
  * descriptor is ready (a plain file always is): a peer that never stops
  * talking holds nobody beyond it.  Hang-up and error count as ready: the next
  * read or write tells.  Works for descriptors of any number. */

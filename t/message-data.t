@@ -15,7 +15,6 @@ my @bodies = (
     [ 'no last line end', "a\nb", "a\r\nb\r\n" ],
     [ 'a dot', ".\n..\n.x", ".\r\n..\r\n.x\r\n" ],
     [ 'empty lines', "\n\n\n", "\r\n\r\n\r\n" ],
-    [ 'a CR at the end', "a\r", "a\r\n" ],
     [ 'NUL and 8 bits', "\0\xff\n", "\0\xff\r\n" ],
     [ 'long', long("\n"), long("\r\n") ],
 );
@@ -78,6 +77,10 @@ rows(
     { name => 'a handle that fails', send => sub { opendir my $d, '.'; open my $fh, '<', '.' or die $!; $_[0]->send_message(message_of(Data => $fh)) },
         died => qr/read/, delivered => '' },
 
+    { name => 'bare CR passes', send => [ Data => "a\rb\r" ], data => "a\rb\r\r\n", octets => 6,
+        breaches => 'bare CR or LF in the message' },
+    { name => 'and in a chunk', server => { extensions => ['CHUNKING'] }, send => [ Data => "a\rb\r" ],
+        data => "a\rb\r\r\n", octets => 6, breaches => 'bare CR or LF in a chunk' },
     { name => 'BareCR convert', send => [ BareCR => 'convert', Data => "a\rb\r\nc\r" ], data => "a\r\nb\r\nc\r\n", octets => 9 },
     { name => 'BareCR convert, of the object', new => [ BareCR => 'convert' ], send => [ Data => "a\rb" ], data => "a\r\nb\r\n" },
     { name => 'BareCR refuse, known beforehand', send => [ BareCR => 'refuse', Data => "a\rb" ],

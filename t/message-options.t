@@ -123,7 +123,7 @@ rows(
         send => [], outcome => 'accepted', reusable => 0 },
     { name => 'MAILMAX is reached', server => { extensions => ['LIMITS MAILMAX=1'] },
         send => sub { $_[0]->send_message(message_of()); $_[0]->send_message(message_of()) },
-        outcome => 'unsent', reusable => 0, retry => 'bob@test', transactions => 0 },
+        outcome => 'deferred', reusable => 0, retry => 'bob@test', transactions => 0 },
 );
 
 my @wrong = (

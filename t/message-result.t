@@ -104,11 +104,11 @@ rows(
     { name => 'the server has gone from an idle connection',
         server => { replies => { NOOP => \'close' } },
         send => sub { $_[0]->command('NOOP'); sleep_until_readable($_[0]); $_[0]->send_message(message_of()) },
-        outcome => 'deferred', to => ['bob@test deferred - 4.4.1 connect'], transactions => 0, retry => 'bob@test' },
+        outcome => 'deferred', to => ['bob@test deferred - 4.4.2 connect'], transactions => 0, retry => 'bob@test' },
 
     { name => 'the object is closed',
         send => sub { $_[0]->close; $_[0]->send_message(message_of()) },
-        outcome => 'deferred', to => ['bob@test deferred - 4.4.1 connect'], reusable => 0 },
+        outcome => 'deferred', to => ['bob@test deferred - 4.4.2 connect'], reusable => 0 },
 
     { name => 'lost after RCPT',
         server => { replies => { RCPT => \'close' } },
@@ -137,7 +137,7 @@ rows(
 
     { name => 'an impossible code',
         server => { replies => { MAIL => '354 go on' } },
-        send => [], outcome => 'deferred', to => ['bob@test deferred - 4.5.0 mail'], reusable => 0 },
+        send => [], outcome => 'deferred', to => ['bob@test deferred - 4.4.2 mail'], reusable => 0 },
 
     { name => 'Deadline',
         server => { replies => { RCPT => \'silence' } },

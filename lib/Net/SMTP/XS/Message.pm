@@ -10,7 +10,7 @@ use warnings;
 use Carp ();
 use Net::SMTP::XS;
 use Net::SMTP::XS::Message::Body;
-use Net::SMTP::XS::Message::ByMethods;
+use Net::SMTP::XS::Result;
 
 our $VERSION  = '0.01';
 our @CARP_NOT = ('Net::SMTP::XS');
@@ -60,6 +60,10 @@ my %rule = (
     Progress    => ['a code reference', sub { ref $_[0] eq 'CODE' }],
     BareCR      => ["'convert' or 'refuse'", _matching(qr/convert|refuse/)],
 );
+
+# Those of them that the engine puts on the wire.
+my @engine_options = qw(Size Return Bits Envelope ENVID AUTH XVERP SMTPUTF8 DeliverBy HoldFor
+    HoldUntil Priority RequireTLS Notify);
 
 my %recipient_rule = (
     Notify => $rule{Notify},
@@ -164,8 +168,8 @@ sub _body {
 
 sub send_message {
     my $smtp = shift;
-    my $message = _message($smtp, @_);
-    return Net::SMTP::XS::Message::ByMethods::send_one($smtp, $message);
+    my ($result) = _deliver($smtp, _message($smtp, @_));
+    return $result;
 }
 
 # In order, each as an array or hash of send_message's arguments.
@@ -179,8 +183,93 @@ sub send_messages {
             : $type eq 'ARRAY' ? _message($smtp, @$_)
             : Carp::croak('send_messages: each message is a reference to its options');
     } @$list;
-    return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;
+    return _deliver($smtp, @messages);
 }
+
+# --- who sends -----------------------------------------------------------------------
+
+# Methods that scripts call and sending goes through.
+my @public = qw(mail recipient data bdat bdatlast reset);
+
+sub _goes_by_its_methods {
+    my ($smtp) = @_;
+    return 1 if _goes_by_methods($smtp);
+    for my $name (@public) {
+        return 1 if $smtp->can($name) != \&{"Net::SMTP::XS::$name"};
+    }
+    return 0;
+}
+
+sub _deliver {
+    my ($smtp, @messages) = @_;
+    if (_goes_by_its_methods($smtp)) {
+        require Net::SMTP::XS::Message::ByMethods;
+        return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;
+    }
+    my $talk = _talk($smtp, ${*$smtp}{net_smtp_lmtp} ? 1 : 0, ${*$smtp}{net_smtp_mails} || 0);
+    my $letter = _prepare($smtp, $talk, shift @messages);
+    my @results;
+    while ($letter) {
+        my $next = @messages ? _prepare($smtp, $talk, shift @messages) : undef;
+        _follow($letter, $next) if $next;
+        my $facts = _send($smtp, $letter);
+        ${*$smtp}{net_smtp_mails} = delete $facts->{mails};
+        push @results, bless $facts, 'Net::SMTP::XS::Result';
+        $letter = $next;
+    }
+    return @results;
+}
+
+# Values of csrc's enum nsx_pace and enum nsx_cr_rule.
+my %pace    = (0 => 0, '' => 0, envelope => 1, message => 2);
+my %cr_rule = ('' => 0, convert => 1, refuse => 2);
+
+# The rest of what the engine wants to know, in its own words.
+sub _prepare {
+    my ($smtp, $talk, $message) = @_;
+    my $body = $message->{body};
+    $message->{pace}     = $pace{ $message->{Pipelining} // 'envelope' };
+    $message->{cr_rule}  = $cr_rule{ $message->{bare_cr} };
+    $message->{chunking} = $message->{Chunking} // 1;
+    $message->{chunking} = 1 if ($message->{Bits} // '') eq 'binary';
+    $message->{items}    = $body->{items};
+    $message->{can_rewind} = $body->can_rewind;
+    $message->{options}  = { map { ($_ => $message->{$_}) } grep { exists $message->{$_} } @engine_options };
+    delete $message->{options}{XVERP} if !$message->{XVERP};
+    $_->{Notify} = _list($_->{Notify})
+        for grep { defined $_->{Notify} } $message->{options}, @{ $message->{to} };
+    _wire($smtp, $message, $message->{from}, \$message->{from_wire});
+    _wire($smtp, $message, $_->{path}, \$_->{wire}) for @{ $message->{to} };
+    my $letter = _letter($talk, $message);
+    Carp::croak("send_message: $letter") if !ref $letter;
+    my %lacking = map { $_ => 1 } @{ _left_out($letter) };
+    Carp::carp("Net::SMTP::XS::send_message: $_ option not supported by host") for sort keys %lacking;
+    return $letter;
+}
+
+sub _list { ref $_[0] ? join ',', @{ $_[0] } : $_[0] }
+
+# The path between its brackets; the domain in A-labels where the server does
+# not know UTF-8.
+sub _wire {
+    my ($smtp, $message, $path, $wire) = @_;
+    if ($path =~ /[^\x00-\x7f]/ && !defined scalar $smtp->supports('SMTPUTF8')) {
+        my ($ascii) = ascii_path($path);
+        if   (defined $ascii) { $path = $ascii }
+        else                  { $message->{lacks_idn} = 1 }
+    }
+    $$wire = "<$path>";
+    return;
+}
+
+# Between the engine's steps, by the glue.
+sub _next_piece {
+    my ($body, $must_rewind) = @_;
+    $body->rewind if $must_rewind;
+    return scalar $body->next;
+}
+
+sub _tell { my ($progress, @done) = @_; $progress->(@done); return }
 
 # --- internationalized domains -------------------------------------------------------
 

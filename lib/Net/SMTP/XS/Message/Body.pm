@@ -125,8 +125,8 @@ sub measure {
     $self->rewind;
     my $bare = $cr - $pairs;
     my $size = $raw + $lf - $pairs;
-    $size += $last eq "\r" ? 1 : $last eq "\n" || !$raw ? 0 : 2;
-    $size += $bare - ($last eq "\r") if $convert;
+    $size += $bare if $convert;
+    $size += 2     if $raw && $last ne "\n" && !($convert && $last eq "\r");
     return { raw => $raw, size => $size, eight_bit => $eight_bit, bare_cr => $bare > 0 };
 }
 

@@ -19,7 +19,6 @@ use constant CHUNK => 1_048_576;    # octets of one BDAT, about
 
 # What decided without a reply (RFC 3463 3).
 use constant {
-    CANNOT_CONNECT  => '4.4.1',
     CONNECTION_LOST => '4.4.2',
     TIME_IS_UP      => '4.4.7',
     NO_FEATURE      => '5.3.3',
@@ -30,7 +29,6 @@ use constant {
     NO_UTF8         => '5.6.7',
     NO_REQUIRETLS   => '5.7.30',
     LIMIT_REACHED   => '4.5.3',
-    UNEXPECTED      => '4.5.0',
 };
 
 use constant SERVICE_CLOSES   => 421;
@@ -68,7 +66,7 @@ sub _run {
     return _decide($run, deferred => $gone, @todo) if $gone;
     while (@todo) {
         my $full = _mail_limit($run);
-        return _decide($run, unsent => $full, @todo) if $full;
+        return _decide($run, deferred => $full, @todo) if $full;
         @todo = _transaction($run, @todo);
     }
     return;
@@ -76,7 +74,6 @@ sub _run {
 
 sub _result {
     my ($run) = @_;
-    require Net::SMTP::XS::Result;
     return Net::SMTP::XS::Result->new(
         recipients   => $run->{recipients},
         skip_bad     => $run->{message}{SkipBad},
@@ -311,7 +308,7 @@ sub _close {
 sub _gone {
     my ($run) = @_;
     my $smtp = $run->{smtp};
-    return _local(CANNOT_CONNECT, 'Connection closed', 'connect') if !_is_open($run);
+    return _local(CONNECTION_LOST, 'Connection closed', 'connect') if !_is_open($run);
     _has_input($smtp) or return;
     _clock($run) or return _time_is_up('connect');
     $smtp->response;
@@ -319,7 +316,7 @@ sub _gone {
     _close($run);
     return $reply->{code} && $reply->{code} eq SERVICE_CLOSES
         ? $reply
-        : _local(CANNOT_CONNECT, $reply->{message}, 'connect');
+        : _local(CONNECTION_LOST, $reply->{message}, 'connect');
 }
 
 sub _has_input {
@@ -360,7 +357,7 @@ sub _ask {
 sub _answered {
     my ($run, $stage, $ok) = @_;
     my $reply = _reply($run, $stage);
-    $reply = _local(UNEXPECTED, "unexpected reply: $reply->{code} $reply->{message}", $stage)
+    $reply = _local(CONNECTION_LOST, "unexpected reply: $reply->{code} $reply->{message}", $stage)
         if !$ok && defined $reply->{code} && $reply->{code} !~ /\A[45]/;
     $run->{reply} = $reply;
     _close($run) if !defined $run->{reply}{code} || $run->{reply}{code} eq SERVICE_CLOSES;
@@ -585,10 +582,7 @@ sub _encoder {
         $octets =~ s/\r(?!\n)/\r\n/g if $rule eq 'convert';
         $octets =~ s/(?<!\r)\n/\r\n/g;
         $at_start = $octets =~ /\n\z/ if length $octets;
-        if ($is_end && !$at_start) {
-            $octets .= $octets =~ /\r\z/ ? "\n" : "\r\n";
-            $at_start = 1;
-        }
+        $octets .= "\r\n" if $is_end && !$at_start;
         return $octets;
     };
 }

@@ -1,0 +1,123 @@
+/*
+ * message.c - who sends a message, and the loop that steps the engine and
+ * waits.
+ */
+#include "message.h"
+#include "outcome.h"
+
+int
+nsx_goes_by_methods(pTHX_ struct nsx_op *op)
+{
+    static const enum nsx_method through[] = {
+        NSX_M_command, NSX_M_response, NSX_M_getline, NSX_M_ungetline,
+        NSX_M_parse_response, NSX_M_set_status, NSX_M_DEF_REPLY_CODE,
+        NSX_M_debug, NSX_M_debug_print, NSX_M_message, NSX_M_code,
+        NSX_M_status, NSX_M_datasend, NSX_M_rawdatasend, NSX_M_dataend,
+        NSX_M__is_closed, NSX_M__syswrite_with_timeout,
+        NSX_M__set_status_closed, NSX_M__set_status_timeout, NSX_M_supports,
+        NSX_M__MAIL, NSX_M__RCPT, NSX_M__RSET, NSX_M__DATA, NSX_M__BDAT
+    };
+    AV *lines = nsx_fact_array(aTHX_ op->gv, NSX_K_LINES);
+    size_t i;
+
+    for (i = 0; i < C_ARRAY_LENGTH(through); i++)
+        if (nsx_overridden(aTHX_ op, through[i]))
+            return 1;
+    return nsx_debug_level(aTHX_ op) || nsx_op_tied(aTHX_ op)
+        || nsx_op_fd(aTHX_ op) < 0 || (lines && av_len(lines) >= 0);
+}
+
+static void
+run_signals(pTHX_ struct nsx_op *op, struct letter *l)
+{
+    const U32 handles = op->obj->handles;
+
+    nsx_letter_own_piece(aTHX_ l);
+    nsx_op_signals(aTHX_ op);
+    if (op->obj->handles != handles)
+        nsx_message_cancel(&l->m);
+}
+
+static void
+wait_for(pTHX_ struct nsx_op *op, struct letter *l, nsx_status what)
+{
+    const enum nsx_wait got = nsx_io_wait(&op->obj->ch.io, what,
+                                          nsx_message_deadline(&l->m));
+
+    if (got == NSX_WAIT_TIMEOUT)
+        (void)nsx_message_timed_out(&l->m);
+    else if (got == NSX_WAIT_FAILED)
+        (void)nsx_error_errno(&op->obj->ch.error, errno, "wait_for");
+}
+
+static nsx_status
+wanted(enum nsx_step step)
+{
+    return step == NSX_STEP_WANT_READ ? NSX_WANT_READ
+        : step == NSX_STEP_WANT_WRITE ? NSX_WANT_WRITE
+                                      : NSX_WANT_BOTH;
+}
+
+static void
+drive(pTHX_ struct nsx_op *op, struct letter *l)
+{
+    SV **code = hv_fetchs(l->message, "Progress", 0);
+
+    for (;;) {
+        const enum nsx_step step = nsx_message_step(&l->m);
+
+        if (code && *code && SvOK(*code))
+            nsx_letter_tell(aTHX_ l, *code);
+        if (step == NSX_STEP_DONE)
+            return;
+        if (PL_sig_pending)
+            run_signals(aTHX_ op, l);
+        else if (step == NSX_STEP_LATER)
+            nsx_letter_feed(aTHX_ l);
+        else if (step != NSX_STEP_AGAIN)
+            wait_for(aTHX_ op, l, wanted(step));
+        else if (nsx_clock_ms() >= nsx_message_deadline(&l->m))
+            (void)nsx_message_timed_out(&l->m);
+    }
+}
+
+static void
+leave_session(pTHX_ struct nsx_op *op, struct letter *l, int must_close)
+{
+    const int has_reply = nsx_outcome_status(aTHX_ op, &l->m);
+
+    if (!must_close)
+        return;
+    if (has_reply)
+        nsx_close(aTHX_ op);
+    else
+        nsx_failed(aTHX_ op, "send_message");
+}
+
+SV *
+nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
+{
+    struct letter *l = nsx_letter_of(aTHX_ letter);
+    struct nsx_message_result r;
+    SV *facts, *why;
+
+    ENTER;
+    SAVEINT(op->obj->sending); /* a command meanwhile ends the session */
+    op->obj->sending++;
+    drive(aTHX_ op, l);
+    LEAVE;
+    nsx_message_result(&l->m, &r);
+    facts = nsx_outcome_facts(aTHX_ l, &r);
+    why = l->why ? sv_2mortal(newSVsv(l->why)) : NULL;
+    leave_session(aTHX_ op, l, r.must_close);
+    if (why)
+        croak_sv(why);
+    if (r.local == NSX_E_BARE_CR && l->m.source.rewind == NULL)
+        Perl_croak(aTHX_ "send_message: BareCR: the body has a CR that no LF "
+                         "follows\n");
+    if (r.local == NSX_E_SOURCE)
+        Perl_croak(aTHX_ "send_message: Data: it changed while it was sent\n");
+    if (r.local == NSX_E_NOMEM)
+        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    return facts;
+}
