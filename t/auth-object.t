@@ -36,15 +36,18 @@ my ($user, $password) = map { NSX::Test::Sasl->$_ } qw(user password);
         for my $name (split ' ', $self->{mechanism}) {
             my $can = $self->{can}{$name} or next;
             return bless { name => $name, %$can, steps => [@{ $can->{steps} || [] }] },
-                'My::Client';
+                $can->{class} || 'My::Client';
         }
         die "No SASL mechanism found\n";
     }
 
     package My::Client;
+    our @ISA = ('My::Mute');
+    sub error        { $_[0]{error} }
+
+    package My::Mute;
     sub mechanism    { $_[0]{name} }
     sub client_start { my $s = $_[0]{start}; ref $s ? $s->() : $s }
-    sub error        { $_[0]{error} }
 
     sub client_step {
         my ($self, $challenge) = @_;
@@ -52,6 +55,22 @@ my ($user, $password) = map { NSX::Test::Sasl->$_ } qw(user password);
         my $step = shift @{ $self->{steps} };
         return ref $step ? $step->($challenge) : $step;
     }
+
+    # What clients can tell about the server's success.
+    package My::Judge;
+    our @ISA = ('My::Client');
+    sub is_success { $_[0]{success} }
+
+    package My::Counter;
+    our @ISA = ('My::Client');
+    sub need_step { $_[0]{need_step} }
+
+    package Authen::SASL::Perl;
+    our @ISA = ('My::Judge', 'My::Counter');
+
+    package Authen::SASL::Perl::GSSAPI;
+    our @ISA = ('Authen::SASL::Perl');
+    sub property { $_[0]{property}{ $_[1] } }
 }
 
 my %plain = (PLAIN => { start => "$user\0$user\0$password" });
@@ -187,6 +206,56 @@ subtest 'a challenge that is not base64 is the client\'s to judge' => sub {
         is_deeply \@heard, [decode_base64($raw), 'Password'], 'is decoded as far as it is base64';
         is $ran->{usable}, 1, 'the session goes on';
     }
+};
+
+# A 235 that comes without the proof which the mechanism has the server give.
+subtest 'a success that is not to be believed' => sub {
+    my %steps = (need_step => 1);
+    for my $case (
+        # mechanism, class, what it knows, is believed
+        ['DIGEST-MD5',    'My::Judge',   { success => 1 },   1],
+        ['DIGEST-MD5',    'My::Judge',   { success => 0 },   0],
+        ['SCRAM-SHA-512', 'My::Counter', { need_step => 0 }, 1],
+        ['scram-sha-512', 'My::Counter', { need_step => 1 }, 0],
+        ['GSSAPI',        'My::Counter', { need_step => 1 }, 0],
+        ['GS2-KRB5',      'My::Counter', { need_step => 1 }, 0],
+        ['GSS-SPNEGO',    'My::Counter', { need_step => 1 }, 0],
+        ['KERBEROS_V4',   'My::Counter', { need_step => 1 }, 0],
+        ['SRP',           'My::Judge',   { success => 0 },   0],
+        ['SRP',           'My::Client',  {},                 1],
+        # As Authen::SASL has them: need_step is 0 after an error, and stays 1
+        # after a success of GSSAPI and CRAM-MD5.
+        ['DIGEST-MD5', 'Authen::SASL::Perl', { need_step => 0 }, 0],
+        ['GSSAPI', 'Authen::SASL::Perl::GSSAPI', { %steps, property => { ssf => 0 } }, 1],
+        ['GSSAPI', 'Authen::SASL::Perl::GSSAPI', { %steps, property => {} },           0],
+        ['CRAM-MD5',   'Authen::SASL::Perl', \%steps, 1],
+        ['PLAIN',      'My::Counter',        \%steps, 1],
+        ['NTLM',       'My::Judge',          {},      1],
+    ) {
+        my ($name, $class, $knows, $believed) = @$case;
+        my $server = { connections => [[
+            '220 mx', '<', ['send', "250-mx\r\n250 AUTH $name\r\n"],
+            '<', '235 ok', '<', '250 ok', '<', '221 bye'
+        ]] };
+        my $can = { start => 'x', class => $class, %$knows };
+        my $ran = run($server, Authen::SASL->new(can => { $name => $can }));
+        is_deeply $ran->{result}, [$believed ? 1 : ''],
+            "$name by a $class " . ($believed ? 'is believed' : 'is not');
+        is $ran->{usable}, $believed, $believed ? 'the session goes on' : 'the session is closed';
+        next if $believed;
+        is $ran->{code}, 501, 'status';
+        is $ran->{message}, "$name: success reported, but the server has not proved who it is", 'reason';
+    }
+};
+
+subtest 'a client that has no error' => sub {
+    my %mute = (class => 'My::Mute');
+    my $ran = run(offering(qw(X-TRY PLAIN)),
+        Authen::SASL->new(can => { 'X-TRY' => { %mute, start => undef }, %plain }));
+    is_deeply $ran->{result}, [1], 'gives way to the next when it cannot begin';
+    $ran = run(offering('CRAM-MD5'),
+        Authen::SASL->new(can => { 'CRAM-MD5' => { %mute, start => 'x', steps => [undef] } }));
+    like $ran->{in}, qr/^AUTH CRAM-MD5 eA==\r\n\r$/m, 'and its no answer is an empty one';
 };
 
 subtest 'exceptions' => sub {

@@ -233,6 +233,13 @@ my @differ = (
         return (ok => bit($ok));
     }, { ok => 1, seen => 0 }, { ok => 0, seen => 1 }, after => wire(qr/^\*\r$/m)),
 
+    row('a success without proof', NSX::Test::Sasl->smtp(
+        mechanisms => ['DIGEST-MD5'], faults => { 'DIGEST-MD5' => 'no proof' }), sub {
+        my ($t, $s) = @_;
+        my $ok = $s->auth(sasl('DIGEST-MD5', realm => 'mx.test'));
+        return (ok => bit($ok), open => bit(defined fileno $s));
+    }, { ok => 1, open => 1 }, { ok => 0, open => 0 }),
+
     row('86 challenges have an end', NSX::Test::Sasl->smtp(
         mechanisms => ['CRAM-MD5'], faults => { 'CRAM-MD5' => 'endless' }), sub {
         my ($t, $s) = @_;

@@ -420,6 +420,8 @@ auth-no-mechanism      t/auth-stock.t      no mechanism fits
 auth-chosen-mechanism  t/auth-stock.t      the caller\'s choice is kept
 auth-mechanism-names   t/auth-stock.t      names of mechanisms are whole words
 auth-cancel            t/auth-stock.t      a failed exchange is cancelled
+auth-proof             t/auth-stock.t      a success without proof
+auth-proof             t/auth-object.t     a success that is not to be believed
 auth-steps             t/auth-stock.t      challenges have an end
 auth-debug             t/auth-stock.t      Debug keeps secrets
 auth-debug             t/oracle-defects.t  Debug does not tell passwords

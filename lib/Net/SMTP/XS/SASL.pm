@@ -439,8 +439,27 @@ sub _error_of {
 }
 
 sub _judge {
-    my ($self, $talk) = @_;
-    return _talk_believe($talk, 1);
+    my ($self, $talk, $client) = @_;
+    return _talk_believe($talk, _is_proved($client),
+        'success reported, but the server has not proved who it is');
+}
+
+# Mechanisms in which the server owes a proof.
+my $mutual = qr/\A(?:SCRAM-.*|DIGEST-MD5|GSSAPI|GSS-SPNEGO|GS2-.*|KERBEROS_V[45]|SRP)\z/xi;
+
+# What the client can tell about it: nothing, and the server is believed.
+sub _is_proved {
+    my ($client) = @_;
+    return 1 if $client->mechanism !~ $mutual;
+    my $asked = $client->can('is_success');
+    return 1 if $asked && $client->is_success;
+    # This one never says that it is through, but then it has chosen a layer.
+    return defined $client->property('ssf') ? 1 : 0
+        if $client->isa('Authen::SASL::Perl::GSSAPI');
+    # In its family need_step is false after an error as well.
+    return 0 if $client->isa('Authen::SASL::Perl');
+    return $client->need_step ? 0 : 1 if $client->can('need_step');
+    return $asked ? 0 : 1;
 }
 
 # Closes the session of a talk that does not come to its end.
