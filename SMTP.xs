@@ -319,12 +319,30 @@ greeting_word(pTHX_ AV *lines)
     return sv_2mortal(newSVpvn(word, (STRLEN)(text - word)));
 }
 
+static int
+speaks_lmtp(pTHX_ struct nsx_op *op)
+{
+    SV *lmtp = nsx_fact(aTHX_ op->gv, NSX_K_LMTP);
+
+    return lmtp && SvTRUE(lmtp);
+}
+
+/* LMTP's greeting (RFC 2033 4.1), which knows no older form. */
+static int
+say_lhlo(pTHX_ struct nsx_op *op, SV *domain)
+{
+    return nsx_exchange(aTHX_ op, 2, nsx_words(aTHX_ "LHLO", 1, &domain))
+        == NSX_DIGIT_OK;
+}
+
 /* EHLO, then HELO where the server knows no EHLO: the greeting's lines, or
  * NULL. */
 static AV *
 say_hello(pTHX_ struct nsx_op *op, SV *domain)
 {
-    const int ok = nsx_verb(aTHX_ op, NSX_M__EHLO, 1, &domain);
+    const int lmtp = speaks_lmtp(aTHX_ op);
+    const int ok = lmtp ? say_lhlo(aTHX_ op, domain)
+                        : nsx_verb(aTHX_ op, NSX_M__EHLO, 1, &domain);
     AV *lines = message_lines(aTHX_ op);
 
     if (ok) {
@@ -332,7 +350,7 @@ say_hello(pTHX_ struct nsx_op *op, SV *domain)
                                AvARRAY(lines));
         return lines;
     }
-    if (!status_is(aTHX_ op, NSX_DIGIT_ERROR)
+    if (lmtp || !status_is(aTHX_ op, NSX_DIGIT_ERROR)
         || !nsx_verb(aTHX_ op, NSX_M__HELO, 1, &domain))
         return NULL;
     nsx_fact_delete(aTHX_ op->gv, NSX_K_ESMTP);

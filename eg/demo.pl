@@ -3,6 +3,9 @@
 # Sends one message to a server of its own on the loopback interface, shows the
 # dialogue as Debug prints it, then what was delivered, and compares the two.
 #
+# Last the same message goes by send_message, where the class has it: the
+# flights of both, what was sent without waiting for a reply, are shown side by side.
+#
 #   perl -Mblib eg/demo.pl              Net::SMTP::XS
 #   perl eg/demo.pl Net::SMTP           the same through another class
 
@@ -37,13 +40,14 @@ The next line is a dot alone, which would end a careless transfer:
 END
 
 my $server = LoopbackServer->start;
-send_message($server->port);
+send_classic($server->port);
 my ($mail) = $server->deliveries;
 show($mail);
 check($mail);
+in_one_call($server->port) if $class->can('send_message');
 
 # One session, each step checked: any of them may be refused.
-sub send_message {
+sub send_classic {
     my $port = shift;
     print "--- The dialogue (>>> client, <<< server), through $class\n";
     my $smtp = $class->new(
@@ -79,4 +83,33 @@ sub check {
         && "@{ $mail->{to} }" eq "@to";
     printf "\n--- %d octets delivered, byte for byte what was sent "
         . "(line ends as CRLF)\n", length $mail->{data};
+}
+
+# The server notes what it received between two of its writings: a flight each.
+sub in_one_call {
+    my $port = shift;
+    my $smtp = $class->new('127.0.0.1', Port => $port, Hello => 'client.example', Timeout => 10)
+        or die "no connection: $@\n";
+    my $result = $smtp->send_message(From => $from, To => \@to, Data => $message, SkipBad => 1);
+    $smtp->quit;
+    print "\n--- The same message by send_message: $result\n";
+    my ($classic, $whole) = map { [ message_flights(@$_) ] } $server->flights;
+    printf "%-38s %s\n", scalar(@$classic) . ' flights, a command at a time', scalar(@$whole) . ' flights, send_message';
+    for my $n (0 .. $#$classic) {
+        printf "%-38s %s\n", map { defined $_ ? ($n + 1) . ": $_" : '' } $classic->[$n], $whole->[$n];
+    }
+    my (undef, $again) = $server->deliveries;
+    check($again);
+}
+
+# The flights between the greeting and the goodbye, by their first words.
+sub message_flights {
+    my @flights = grep { !/^(?:EHLO|QUIT)/ } @_;
+    for my $flight (@flights) {
+        my @lines = split /\r\n/, $flight;
+        $flight = $flight =~ /^(?:MAIL|RCPT|DATA)/
+            ? join ', ', map { (split / /)[0] } @lines
+            : 'the message, ' . @lines . ' lines';
+    }
+    return @flights;
 }

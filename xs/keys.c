@@ -12,6 +12,7 @@ static const char *const key_names[NSX_KEY_COUNT] = {
     "net_smtp_esmtp",      "net_smtp_exact_addr",
     "net_smtp_chunking",   "net_smtp_hello_domain",
     "net_smtp_bare_cr",    "net_smtp_debug_secrets",
+    "net_smtp_lmtp",
     "io_socket_timeout",
 };
 

@@ -47,7 +47,33 @@ my %way = (
     'datafh-odd'   => sub { through_handle(@_, 13) },
     'bdat'         => sub { chunking($_[0]); $_[0]->bdatlast($_[1]) },
     'bdat-chunks'  => \&bdat_chunks,
+    $class->can('send_message') ? message_ways() : (),
 );
+
+# Whole messages: DATA or BDAT, however many flights.
+sub message_ways {
+    my %option = (
+        'message'          => [],
+        'message-lockstep' => [ Pipelining => 0 ],
+        'message-flight'   => [ Pipelining => 'message', SkipBad => 1 ],
+        'message-data'     => [ Chunking => 0 ],
+        'message-one'      => [ Chunking => 0, SkipBad => 1 ],
+    );
+    my %data = (
+        'octets' => sub { $_[0] },
+        'list'   => sub { [ chunks($_[0], 61) ] },
+        'code'   => sub { my @piece = chunks($_[0], 997); sub { shift @piece } },
+        'handle' => sub { open my $fh, '<:raw', \$_[0] or die "in-memory file: $!"; $fh },
+    );
+    return map {
+        my $how = $_;
+        map { my $what = $_;
+            ("$how-$what" => sub {
+                my ($smtp, $octets, $from, $to) = @_;
+                return $smtp->send_message(From => $from, To => $to, Data => $data{$what}->($octets), @{ $option{$how} });
+            }) } sort keys %data;
+    } sort keys %option;
+}
 
 judge('NSX::Author::Sink', \&wire_form);
 judge('NSX::Author::Postfix', \&delivered_form);
@@ -80,9 +106,11 @@ sub try_way {
     my (%refused, @wrong);
     for my $index (0 .. $#name) {
         my $name = $name[$index];
-        $smtp->mail('sender@sender.example')
-            && $smtp->to($server->address("$way-$index"))
-            && $way{$way}->($smtp, octets_for($server, $name))
+        my @envelope = ('sender@sender.example', $server->address("$way-$index"));
+        my $octets   = octets_for($server, $name);
+        ($way =~ /^message/
+            ? $way{$way}->($smtp, $octets, @envelope)
+            : $smtp->mail($envelope[0]) && $smtp->to($envelope[1]) && $way{$way}->($smtp, $octets))
             or $refused{$name} = $smtp->code . ' ' . $smtp->message;
     }
     $smtp->quit or push @wrong, 'quit failed';

@@ -77,6 +77,19 @@ sub deliveries {
     return @mail;
 }
 
+# For each connection a reference to the flights that came in: what the client
+# sent without waiting for a reply.
+sub flights {
+    my $self = shift;
+    my @connections;
+    for (my $n = 1; -e (my $file = "$self->{spool}/flights-$n"); $n++) {
+        open my $fh, '<:raw', $file or die "$file: $!\n";
+        local $/;
+        push @connections, [ split /\0/, scalar <$fh> ];
+    }
+    return @connections;
+}
+
 sub stop {
     my $self = shift;
     my $pid  = delete $self->{pid} or return;
@@ -99,7 +112,9 @@ sub _serve {
     alarm LIFETIME;
     while (my $connection = $self->{listen}->accept) {
         $self->{peer} = $connection;
+        @$self{qw(received replies flights)} = ('', '', []);
         eval { $self->_session };
+        $self->_keep_flights;
         warn "loopback server: $@" if $@;
         close delete $self->{peer};
     }
@@ -119,22 +134,46 @@ sub _session {
     }
 }
 
-# A line without its CRLF, undef at the end of the connection.
+# A line without its CRLF, undef at the end of the connection.  Replies leave
+# when all that has come is answered: a flight of commands has one of replies.
 sub _line {
     my $self = shift;
-    local $/ = "\r\n";
-    my $line = readline $self->{peer};
-    return unless defined $line && chomp $line;
-    return $line;
+    my $at;
+    while (($at = index $self->{received}, "\r\n") < 0) {
+        $self->_answer;
+        sysread $self->{peer}, my $octets, 65_536 or return;
+        $self->{received} .= $octets;
+        push @{ $self->{flights} }, '' if $self->{answered};
+        $self->{answered} = 0;
+        $self->{flights}[-1] .= $octets;
+    }
+    my $line = substr $self->{received}, 0, $at + 2, '';
+    return substr $line, 0, $at;
 }
 
-# The lines of one reply in one write.  Always true.
+sub _answer {
+    my $self = shift;
+    return if !length $self->{replies};
+    syswrite $self->{peer}, $self->{replies};
+    @$self{qw(replies answered)} = ('', 1);
+}
+
+# The lines of one reply.  Always true.
 sub _reply {
     my ($self, $code, @lines) = @_;
     my $last = pop @lines;
-    syswrite $self->{peer},
-        join '', map({"$code-$_\r\n"} @lines), "$code $last\r\n";
+    $self->{replies} .= join '', map({"$code-$_\r\n"} @lines), "$code $last\r\n";
     return 1;
+}
+
+sub _keep_flights {
+    my $self = shift;
+    my $file = "$self->{spool}/flights-" . ++$self->{connections};
+    open my $fh, '>:raw', "$file.part" or die "$file: $!\n";
+    print {$fh} join "\0", @{ $self->{flights} };
+    close $fh or die "$file: $!\n";
+    rename "$file.part", $file or die "$file: $!\n";
+    $self->_answer;    # the goodbye, when the file is there
 }
 
 sub _forget {

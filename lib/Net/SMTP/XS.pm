@@ -200,6 +200,17 @@ sub _refused {
     return;
 }
 
+# Options that are dealt with elsewhere: connecting as Net::SMTP does is not
+# touched by them.
+my @connect_options = qw(Auth Handle Path Protocol StartTLS);
+
+sub _plan {
+    my ($type, $host, $arg) = @_;
+    return if !grep { defined $arg->{$_} } @connect_options;
+    require Net::SMTP::XS::Connect;
+    return Net::SMTP::XS::Connect->new($type, $host, $arg);
+}
+
 # Our own options; what stock does not know it ignores.
 sub _check_options {
     my ($arg) = @_;
@@ -224,7 +235,9 @@ sub _new {
         @tls = Net::SMTP::XS::TLS::context_for_new(undef, %arg) or return;
     }
     _check_options(\%arg);
-    my $hosts = defined $host ? $host : _configured_hosts();
+    my $plan  = _plan($type, $host, \%arg);
+    my $place = $plan && $plan->place;
+    my $hosts = defined $place ? [$place] : defined $host ? $host : _configured_hosts();
     $arg{Timeout} = DEFAULT_TIMEOUT if !defined $arg{Timeout};
     if (!defined $hosts || ref $hosts && !@$hosts) {
         $@ = "$type: no host given, and Net::Config names none in smtp_hosts";
@@ -233,10 +246,15 @@ sub _new {
 
     my @hosts = ref $hosts ? @$hosts : $hosts;
     while (@hosts) {
-        (my $obj, $host) = _connect($type, $super, \@hosts, \%arg) or return;
+        (my $obj, $host)
+            = defined $place
+            ? ($plan->connect($arg{Timeout}), shift @hosts)
+            : _connect($type, $super, \@hosts, \%arg);
+        return if !ref $obj;
+        ${*$obj}{net_smtp_lmtp} = 1 if $plan && $plan->{lmtp};
         ${*$obj}{net_smtp_arg}  = \%arg;
         ${*$obj}{net_smtp_host} = $host;
-        return $obj if _begin($obj, \%arg, @tls);
+        return $obj if _begin($obj, \%arg, @tls) && (!$plan || $plan->log_in($obj));
         last        if !$arg{NextHost};
     }
     return;
