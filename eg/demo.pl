@@ -5,6 +5,7 @@
 #
 # Last the same message goes by send_message, where the class has it: the
 # flights of both, what was sent without waiting for a reply, are shown side by side.
+# The server is the one of the tests, in t/lib.
 #
 #   perl -Mblib eg/demo.pl              Net::SMTP::XS
 #   perl eg/demo.pl Net::SMTP           the same through another class
@@ -13,8 +14,8 @@ use strict;
 use warnings;
 
 use FindBin ();
-use lib "$FindBin::Bin/lib";
-use LoopbackServer ();
+use lib "$FindBin::Bin/../t/lib";
+use NSX::Test::Server ();
 
 $| = 1;
 my $class = @ARGV ? shift : 'Net::SMTP::XS';
@@ -39,19 +40,36 @@ The next line is a dot alone, which would end a careless transfer:
 ..and this one begins with two.
 END
 
-my $server = LoopbackServer->start;
-send_classic($server->port);
-my ($mail) = $server->deliveries;
+print "--- The dialogue (>>> client, <<< server), through $class\n";
+my ($mail, @classic) = serve(\&send_classic);
 show($mail);
 check($mail);
-in_one_call($server->port) if $class->can('send_message');
+if ($class->can('send_message')) {
+    my ($again, @whole) = serve(\&send_whole);
+    compare(\@classic, \@whole);
+    check($again);
+}
+
+# Runs the code with a server's address. Returns what was delivered and the
+# flights between the greeting and the goodbye, as the server received them:
+# what came between two of its writings is a flight.
+sub serve {
+    my $client = shift;
+    my $server = NSX::Test::Server->start(smtp => {
+        extensions => [ 'PIPELINING', '8BITMIME', 'SIZE 10485760' ],
+        gather     => 1,    # replies leave together when all is answered
+    });
+    $client->($server->host, $server->port);
+    my $log     = $server->finish;
+    my @flights = map { $_->{in} } $server->turns($log->{connections}[0]);
+    return ($log->{messages}[0], grep { length && !/^(?:EHLO|QUIT)/ } @flights);
+}
 
 # One session, each step checked: any of them may be refused.
 sub send_classic {
-    my $port = shift;
-    print "--- The dialogue (>>> client, <<< server), through $class\n";
+    my ($host, $port) = @_;
     my $smtp = $class->new(
-        '127.0.0.1',
+        $host,
         Port    => $port,
         Hello   => 'client.example',
         Timeout => 10,
@@ -85,31 +103,26 @@ sub check {
         . "(line ends as CRLF)\n", length $mail->{data};
 }
 
-# The server notes what it received between two of its writings: a flight each.
-sub in_one_call {
-    my $port = shift;
-    my $smtp = $class->new('127.0.0.1', Port => $port, Hello => 'client.example', Timeout => 10)
+sub send_whole {
+    my ($host, $port) = @_;
+    my $smtp = $class->new($host, Port => $port, Hello => 'client.example', Timeout => 10)
         or die "no connection: $@\n";
     my $result = $smtp->send_message(From => $from, To => \@to, Data => $message, SkipBad => 1);
     $smtp->quit;
     print "\n--- The same message by send_message: $result\n";
-    my ($classic, $whole) = map { [ message_flights(@$_) ] } $server->flights;
-    printf "%-38s %s\n", scalar(@$classic) . ' flights, a command at a time', scalar(@$whole) . ' flights, send_message';
-    for my $n (0 .. $#$classic) {
-        printf "%-38s %s\n", map { defined $_ ? ($n + 1) . ": $_" : '' } $classic->[$n], $whole->[$n];
-    }
-    my (undef, $again) = $server->deliveries;
-    check($again);
 }
 
-# The flights between the greeting and the goodbye, by their first words.
-sub message_flights {
-    my @flights = grep { !/^(?:EHLO|QUIT)/ } @_;
-    for my $flight (@flights) {
-        my @lines = split /\r\n/, $flight;
-        $flight = $flight =~ /^(?:MAIL|RCPT|DATA)/
-            ? join ', ', map { (split / /)[0] } @lines
-            : 'the message, ' . @lines . ' lines';
+sub compare {
+    my ($classic, $whole) = @_;
+    printf "%-38s %s\n", scalar(@$classic) . ' flights, a command at a time', scalar(@$whole) . ' flights, send_message';
+    for my $n (0 .. $#$classic) {
+        printf "%-38s %s\n", map { defined $_ ? ($n + 1) . ': ' . gist($_) : '' } $classic->[$n], $whole->[$n];
     }
-    return @flights;
+}
+
+# A flight by the first words of its commands.
+sub gist {
+    my @lines = split /\r\n/, shift;
+    return 'the message, ' . @lines . ' lines' if $lines[0] !~ /^(?:MAIL|RCPT|DATA)/;
+    return join ', ', map { (split / /)[0] } @lines;
 }
