@@ -240,6 +240,26 @@ my @differ = (
         return (ok => bit($ok), open => bit(defined fileno $s));
     }, { ok => 1, open => 1 }, { ok => 0, open => 0 }),
 
+    row('a challenge that is not base64', NSX::Test::Sasl->smtp(
+        mechanisms => ['CRAM-MD5'], faults => { 'CRAM-MD5' => 'not base64' }), sub {
+        my ($t, $s) = @_;
+        $s->auth($user, $password);
+        return ();
+    }, { seen => 0 }, { seen => 1 }, after => wire(qr/^\*\r$/m)),
+
+    row('what functions are given', offering('PLAIN'), sub {
+        my ($t, $s) = @_;
+        my @given;
+        $s->auth($user, sub { push @given, @_; $password });
+        return (first => ref($given[0]) =~ /PLAIN/ ? 'client' : $given[0] == $s ? 'object' : '?');
+    }, { first => 'client' }, { first => 'object' }),
+
+    row('more than three arguments', offering('PLAIN'), sub {
+        my ($t, $s) = @_;
+        my $lived = eval { $s->auth($user, $password, 'more', 'and more'); 1 };
+        return (died => bit(!$lived), ok => bit($s->code == 235));
+    }, { died => 0, ok => 1 }, { died => 1, ok => 0 }),
+
     row('86 challenges have an end', NSX::Test::Sasl->smtp(
         mechanisms => ['CRAM-MD5'], faults => { 'CRAM-MD5' => 'endless' }), sub {
         my ($t, $s) = @_;

@@ -420,6 +420,9 @@ auth-no-mechanism      t/auth-stock.t      no mechanism fits
 auth-chosen-mechanism  t/auth-stock.t      the caller\'s choice is kept
 auth-mechanism-names   t/auth-stock.t      names of mechanisms are whole words
 auth-cancel            t/auth-stock.t      a failed exchange is cancelled
+auth-base64            t/auth-stock.t      a challenge that is not base64
+auth-functions         t/auth-stock.t      what functions are given
+auth-options           t/auth-stock.t      more than three arguments
 auth-proof             t/auth-stock.t      a success without proof
 auth-proof             t/auth-object.t     a success that is not to be believed
 auth-steps             t/auth-stock.t      challenges have an end
