@@ -549,7 +549,9 @@ datasend(self, ...)
     SV **args;
     I32 count;
   PPCODE:
-    if (items == 2 && nsx_waiting_add(aTHX_ self, ST(1))) {
+    if (items == 2
+        && (nsx_waiting_add(aTHX_ self, ST(1))
+            || nsx_lane_datasend(aTHX_ self, ST(1)))) {
         dXSTARG;
 
         XSprePUSH;
@@ -580,8 +582,10 @@ dataend(self, ...)
     SV *self
   PREINIT:
     struct nsx_op op;
+    int ok;
   PPCODE:
-    PERL_UNUSED_VAR(items);
+    if (nsx_lane_dataend(aTHX_ self, &ok))
+        RETURN_SV(nsx_yes_no(aTHX_ ok));
     nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
     if (op.obj->waits && !nsx_waiting_is_steady(aTHX))
         (void)nsx_waiting_flush(aTHX_ &op, 1);
@@ -740,12 +744,17 @@ supports(op, ...)
     XSRETURN_UNDEF;
 
 void
-mail(op, ...)
-    nsx_op_t op
+mail(self, ...)
+    SV *self
   PREINIT:
+    struct nsx_op op;
     SV *addr, *opts = NULL, *arg, **args;
     I32 count;
+    int ok;
   PPCODE:
+    if (items == 2 && nsx_lane_mail(aTHX_ self, ST(1), &ok))
+        RETURN_SV(nsx_yes_no(aTHX_ ok));
+    nsx_op_begin(aTHX_ &op, self, items, &ST(0));
     args = arguments(aTHX_ ax, items, 1, 1);
     addr = items > 1 ? nsx_copy(args[0]) : &PL_sv_undef;
     nsx_fact_delete(aTHX_ op.gv, NSX_K_CHUNKING);
@@ -779,18 +788,22 @@ send(op, ...)
     XSRETURN(count);
 
 void
-recipient(op, ...)
-    nsx_op_t op
+recipient(self, ...)
+    SV *self
   ALIAS:
     to  = 1
     cc  = 2
     bcc = 3
   PREINIT:
+    struct nsx_op op;
     SV *opts, **args;
     I32 argc, i, good;
-    int skip_bad;
+    int skip_bad, ok;
   PPCODE:
     PERL_UNUSED_VAR(ix);
+    if (items == 2 && nsx_lane_rcpt(aTHX_ self, ST(1), &ok))
+        RETURN_IV(ok);
+    nsx_op_begin(aTHX_ &op, self, items, &ST(0));
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
     opts = take_options(aTHX_ &op, &argc, args, &skip_bad);
@@ -811,14 +824,21 @@ recipient(op, ...)
     XSRETURN(good);
 
 void
-data(op, ...)
-    nsx_op_t op
+data(self, ...)
+    SV *self
   PREINIT:
+    struct nsx_op op;
     struct nsx_text body;
     SV **args, *ok;
     I32 argc, count;
-    int direct;
+    int direct, begun;
   PPCODE:
+    if (items == 1 && nsx_lane_data(aTHX_ self, &begun)) {
+        if (begun)
+            RETURN_IV(1);
+        RETURN_SV(nsx_yes_no(aTHX_ 0));
+    }
+    nsx_op_begin(aTHX_ &op, self, items, &ST(0));
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
     if (nsx_fact_exists(aTHX_ op.gv, NSX_K_CHUNKING)) {

@@ -100,6 +100,7 @@ struct nsx_object {
     struct nsx_session session; /* on ch; nothing is under way between calls */
     struct nsx_buf out;     /* the command being built */
     int waits;              /* 1 while octets of it wait to be sent */
+    int64_t until;          /* when the wait that goes on ends, 0: it begins */
     int64_t touched;        /* when datasend or a reply was last here */
     enum nsx_handle handle;
     Pid_t owner;            /* the process that may say goodbye on it */
@@ -239,6 +240,8 @@ int nsx_addr_replaced(pTHX);
 #include "layer.h"
 #include "waiting.h"
 #include "data.h"
+#include "straight.h"
+#include "lane.h"
 #include "command.h"
 #include "secret.h"
 #include "verb.h"

@@ -61,6 +61,12 @@ fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
 }
 
 SV *
+nsx_fact_raw(pTHX_ GV *gv, enum nsx_key key)
+{
+    return fetch(aTHX_ gv, key, 0);
+}
+
+SV *
 nsx_fact(pTHX_ GV *gv, enum nsx_key key)
 {
     SV *sv = fetch(aTHX_ gv, key, 0);

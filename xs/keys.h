@@ -28,6 +28,9 @@ void nsx_keys_boot(pTHX_ SV **keys);
 /* The scalar of a fact, or NULL when the key does not exist. */
 SV *nsx_fact(pTHX_ GV *gv, enum nsx_key key);
 
+/* The same, its magic not read. */
+SV *nsx_fact_raw(pTHX_ GV *gv, enum nsx_key key);
+
 /* The same, made when missing. */
 SV *nsx_fact_lvalue(pTHX_ GV *gv, enum nsx_key key);
 

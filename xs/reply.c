@@ -157,9 +157,12 @@ static int
 reply_direct(pTHX_ struct nsx_op *op)
 {
     struct nsx_channel *ch = &op->obj->ch;
-    int64_t deadline = nsx_deadline_after(nsx_timeout(aTHX_ op));
+    int64_t deadline = op->obj->until
+        ? op->obj->until
+        : nsx_deadline_after(nsx_timeout(aTHX_ op));
     struct nsx_reply reply;
 
+    op->obj->until = 0;
     nsx_reply_init(&reply);
     for (;;) {
         struct nsx_reply_line line;

@@ -50,7 +50,8 @@ class_generation(pTHX_ HV *stash)
 }
 
 static int
-enter(pTHX_ struct nsx_waiting *w, struct nsx_op *op, int64_t now)
+enter(pTHX_ struct nsx_waiting *w, struct nsx_op *op, double timeout,
+      int64_t now)
 {
     w->gv = op->gv;
     w->io = GvIOp(op->gv);
@@ -62,12 +63,12 @@ enter(pTHX_ struct nsx_waiting *w, struct nsx_op *op, int64_t now)
     w->keys = (I32)HvTOTALKEYS(w->hash);
     w->stash = SvSTASH((SV *)op->gv);
     w->generation = class_generation(aTHX_ w->stash);
-    w->debug = SvREFCNT_inc(nsx_fact(aTHX_ op->gv, NSX_K_DEBUG));
-    w->last_ch = SvREFCNT_inc(nsx_fact(aTHX_ op->gv, NSX_K_LAST_CH));
+    w->debug = SvREFCNT_inc(nsx_fact_raw(aTHX_ op->gv, NSX_K_DEBUG));
+    w->last_ch = SvREFCNT_inc(nsx_fact_raw(aTHX_ op->gv, NSX_K_LAST_CH));
     w->block = nsx_block_own(aTHX);
     w->n = 0;
     w->since = now;
-    w->timeout = nsx_timeout(aTHX_ op);
+    w->timeout = timeout;
     w->owner = PerlProc_getpid();
     return 1;
 }
@@ -121,19 +122,17 @@ is_octet(SV *sv)
 }
 
 int
-nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text)
+nsx_waiting_start(pTHX_ struct nsx_op *op, SV *text, double timeout)
 {
     dNSX_CXT;
     struct nsx_waiting *w = &NSX_CXT->waiting;
     const int64_t now = nsx_clock_ms();
-    const int64_t gap = now - op->obj->touched;
 
-    op->obj->touched = now;
-    if (gap > NSX_WAITING_GAP_MS || NSX_CXT->block_lent || !is_simple(text)
-        || !may_wait(aTHX_ op))
+    if (now - op->obj->touched > NSX_WAITING_GAP_MS || NSX_CXT->block_lent
+        || !is_simple(text))
         return 0;
     nsx_layer_send(aTHX);
-    if (!has_room(w, SvCUR(text)) || !enter(aTHX_ w, op, now))
+    if (!has_room(w, SvCUR(text)) || !enter(aTHX_ w, op, timeout, now))
         return 0;
     w->last = now;
     if (!is_octet(w->last_ch)) {
@@ -141,7 +140,18 @@ nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text)
         return 0;
     }
     append(w, SvPVX(text), SvCUR(text));
+    op->obj->touched = now;
     return 1;
+}
+
+int
+nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text)
+{
+    const int begun = may_wait(aTHX_ op)
+        && nsx_waiting_start(aTHX_ op, text, nsx_timeout(aTHX_ op));
+
+    op->obj->touched = nsx_clock_ms();
+    return begun;
 }
 
 /* 1 when the object's class, handle and facts are what they were. */

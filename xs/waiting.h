@@ -29,6 +29,9 @@
 int nsx_waiting_add(pTHX_ SV *self, SV *text);
 int nsx_waiting_begin(pTHX_ struct nsx_op *op, SV *text);
 
+/* The same for an object of which all that forbids it is known to be absent. */
+int nsx_waiting_start(pTHX_ struct nsx_op *op, SV *text, double timeout);
+
 /* 1 while nothing about the object that waits was changed. */
 int nsx_waiting_is_steady(pTHX);
 

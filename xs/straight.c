@@ -1,0 +1,152 @@
+/*
+ * straight.c - which calls may go straight; see straight.h.
+ */
+#include "glue.h"
+#include "context.h"
+
+
+static int
+is_idle(const struct nsx_object *obj)
+{
+    const struct nsx_session *s = &obj->session;
+
+    return obj->handle == NSX_HANDLE_PLAIN && !obj->inherited && obj->handles
+        && !obj->torn && !obj->sending && !obj->awaiting && !obj->owed
+        && !obj->secret && obj->ch.error.code == NSX_E_NONE
+        && s->queue.count == 0 && s->state == NSX_SESSION_READY
+        && s->answer.used == 0 && !s->strict && !s->lmtp;
+}
+
+/* The handle is the one the engine knows: open, not tied by somebody else. */
+static int
+has_handle(pTHX_ const struct nsx_straight *l)
+{
+    IO *io = GvIO(l->gv) ? GvIOp(l->gv) : NULL;
+
+    PERL_UNUSED_CONTEXT;
+    return io && IoIFP(io) && (l->obj->ch.transport || !SvRMAGICAL((SV *)io))
+        && PerlIO_fileno(nsx_layer_below(IoIFP(io))) == l->obj->ch.io.fd;
+}
+
+/* A fact that can be looked at without running code: its truth is in *is. */
+int
+nsx_plain_truth(pTHX_ GV *gv, enum nsx_key key, int *is)
+{
+    SV *sv = nsx_fact_raw(aTHX_ gv, key);
+
+    *is = 0;
+    if (!sv)
+        return 1;
+    if (SvROK(sv) || SvGMAGICAL(sv))
+        return 0;
+    *is = SvTRUE_nomg(sv) != 0;
+    return 1;
+}
+
+static int
+is_unset(pTHX_ GV *gv, enum nsx_key key)
+{
+    int is;
+
+    return nsx_plain_truth(aTHX_ gv, key, &is) && !is;
+}
+
+/* Nothing was put back by ungetline. */
+static int
+has_no_lines(pTHX_ GV *gv)
+{
+    SV *sv = nsx_fact_raw(aTHX_ gv, NSX_K_LINES);
+
+    return !sv
+        || (SvROK(sv) && !SvGMAGICAL(sv) && SvTYPE(SvRV(sv)) == SVt_PVAV
+            && !SvMAGICAL(SvRV(sv)) && AvFILLp((AV *)SvRV(sv)) < 0);
+}
+
+static int
+plain_timeout(pTHX_ struct nsx_straight *l)
+{
+    SV *sv = nsx_fact_raw(aTHX_ l->gv, NSX_K_IO_TIMEOUT);
+
+    l->timeout = 0;
+    if (!sv || !SvOK(sv))
+        return 1;
+    if (SvROK(sv) || SvGMAGICAL(sv) || !(SvIOK(sv) || SvNOK(sv)))
+        return 0;
+    l->timeout = SvIOK(sv) ? (double)SvIVX(sv) : (double)SvNVX(sv);
+    return 1;
+}
+
+/* A scalar that nobody else holds, and that may be assigned to. */
+static int
+is_own(SV *sv)
+{
+    return sv && SvREFCNT(sv) == 1 && !SvROK(sv) && !SvMAGICAL(sv)
+        && !SvREADONLY(sv) && SvTYPE(sv) <= SVt_PVMG && !isGV(sv);
+}
+
+/* The same with octets of its own, which may be written over. */
+int
+nsx_is_own_string(SV *sv)
+{
+    return is_own(sv) && SvPOK(sv) && !SvIsCOW(sv) && !SvUTF8(sv)
+        && !SvIOK(sv) && !SvNOK(sv);
+}
+
+/* The reply's array, when only the hash has it. */
+AV *
+nsx_own_lines(SV *resp)
+{
+    AV *av = resp && SvREFCNT(resp) == 1 && SvROK(resp) && !SvMAGICAL(resp)
+            && SvTYPE(SvRV(resp)) == SVt_PVAV && SvREFCNT(SvRV(resp)) == 1
+        ? (AV *)SvRV(resp)
+        : NULL;
+
+    return av && !SvMAGICAL((SV *)av) && !SvOBJECT((SV *)av) && AvREAL(av)
+        ? av
+        : NULL;
+}
+
+/* 1 when the call can go this way.  in_data: a body is under way. */
+int
+nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data)
+{
+    if (!SvROK(self) || SvGMAGICAL(self) || !isGV_with_GP(SvRV(self))
+        || SvTYPE(SvRV(self)) != SVt_PVGV || !SvOBJECT(SvRV(self))
+        || SvAMAGIC(self) || TAINTING_get || PL_sig_pending)
+        return 0;
+    l->gv = (GV *)SvRV(self);
+    l->obj = nsx_object_find(aTHX_ l->gv);
+    if (!l->obj || !GvHV(l->gv) || !is_idle(l->obj)
+        || !nsx_class_is_ours(aTHX_ SvSTASH((SV *)l->gv))
+        || !is_unset(aTHX_ l->gv, NSX_K_DEBUG) || !has_no_lines(aTHX_ l->gv)
+        || (nsx_fact_raw(aTHX_ l->gv, NSX_K_LAST_CH) != NULL) != in_data
+        || !plain_timeout(aTHX_ l) || !has_handle(aTHX_ l))
+        return 0;
+    l->code = nsx_fact_raw(aTHX_ l->gv, NSX_K_CODE);
+    l->resp = nsx_fact_raw(aTHX_ l->gv, NSX_K_RESP);
+    return is_own(l->code) && nsx_own_lines(l->resp) != NULL;
+}
+
+/* What was read ahead may belong to a handle that was opened in the place of
+ * the one it is for, so that one is to be told by its inode; with nothing read
+ * ahead there is no need to look. */
+int
+nsx_straight_is_same_file(pTHX_ struct nsx_straight *l)
+{
+    PERL_UNUSED_CONTEXT;
+    if (nsx_channel_buffered(&l->obj->ch) > 0 || l->obj->ch.transport)
+        return 0;
+    l->obj->ino = 0;
+    return 1;
+}
+
+/* The object as the general path wants it. */
+void
+nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op)
+{
+    op->self = sv_2mortal(newRV_inc((SV *)l->gv));
+    op->gv = l->gv;
+    op->obj = l->obj;
+    op->gimme = G_SCALAR;
+    l->obj->unsure = 1;
+}

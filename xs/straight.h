@@ -1,0 +1,35 @@
+/*
+ * straight.h - which calls may go straight to the session: nobody watches, and
+ * nothing is in the way.
+ */
+#ifndef NSX_GLUE_STRAIGHT_H
+#define NSX_GLUE_STRAIGHT_H
+
+#include "glue.h"
+
+/* A method call on the lane. */
+struct nsx_straight {
+    GV *gv;
+    struct nsx_object *obj;
+    SV *code, *resp; /* the facts that the reply goes to */
+    double timeout;
+};
+
+/* 1 when a call on self can go this way; in_data: a body is under way. */
+int nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data);
+
+/* 1 when the handle need not be told by its inode. */
+int nsx_straight_is_same_file(pTHX_ struct nsx_straight *l);
+
+/* The object as the general path wants it. */
+void nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op);
+
+/* A fact that can be looked at without running code: its truth is in *is. */
+int nsx_plain_truth(pTHX_ GV *gv, enum nsx_key key, int *is);
+
+/* A scalar with octets of its own, which may be written over; the array of a
+ * reply, when only the hash has it, or NULL. */
+int nsx_is_own_string(SV *sv);
+AV *nsx_own_lines(SV *resp);
+
+#endif
