@@ -168,6 +168,11 @@ subtest 'nothing is read ahead' => sub {
         'one a turn';
 };
 
+subtest 'a script for each connection that has no other' => sub {
+    my $server = NSX::Test::Server->start(connections => [ ['first'] ], always => ['more']);
+    is join('', map { conversation($server, \1) } 1 .. 3), 'first|more|more|', 'as often as asked';
+};
+
 subtest 'a Unix socket' => sub {
     my $dir    = File::Temp->newdir;
     my $server = eval { NSX::Test::Server->start(path => "$dir/smtp", smtp => {}) }

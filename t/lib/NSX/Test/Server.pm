@@ -20,7 +20,8 @@ package NSX::Test::Server;
 # together or in pieces while nothing was sent is one turn; use `hold` or `delay`
 # where a test must not depend on how fast the client writes.
 #
-# Further arguments of start: limit, family => 6 for ::1, path => FILE for a Unix
+# Further arguments of start: always => SCRIPT for the connections that have no other,
+# limit, family => 6 for ::1, path => FILE for a Unix
 # socket there, rcvbuf => N (octets, a small window), concurrent => 1 (connections side by side, not one after the other).
 #
 # A script is a list of steps:
@@ -190,7 +191,7 @@ sub _serve {
     my @pids;
     while (my $conn = $self->_accept) {
         my $script = $self->{smtp} ? $self->_smtp : shift @scripts;
-        $script ||= [ ['close'] ];
+        $script ||= $self->{always} || [ ['close'] ];
         if ($self->{concurrent}) {
             push @pids, $self->_serve_aside($conn, $script, scalar @pids);
             pop @{ $self->{log}{connections} };

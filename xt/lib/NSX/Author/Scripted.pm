@@ -1,57 +1,48 @@
 package NSX::Author::Scripted;
 
 # Small servers of news and files on loopback, as much of them as a client's
-# own tests ask for; see NSX::Author::Server.  Ports: nntp, ftp.
+# own tests ask for: scripts of NSX::Test::Server.
+#
+#   my $servers = NSX::Author::Scripted->start;
+#   ... $servers->port('nntp'), $servers->port('ftp') ...
 
 use strict;
 use warnings;
 
 use IO::Socket::INET;
 
-use parent 'NSX::Author::Server';
+use NSX::Test::Server;
 
-use constant IDLE_SECONDS => 60;
+use constant LIFETIME => 3600;    # seconds: longer than a suite takes
 
-sub missing   {return}
-sub services  { qw(nntp ftp) }
-sub configure { }
-
-sub command {
-    my ($self) = @_;
-    return $self->own_perl('NSX::Author::Scripted::serve(@ARGV)',
-        map { $self->port($_) } $self->services);
+sub start {
+    my ($class) = @_;
+    my %talk = (nntp => \&talk_news, ftp => \&talk_files);
+    return bless { map { $_ => NSX::Test::Server->start(
+        always => [ $talk{$_} ], concurrent => 1, limit => LIFETIME) } keys %talk }, $class;
 }
 
-# In the server's own process from here on.
-
-sub serve {
-    my ($nntp, $ftp) = @_;
-    NSX::Author::Server::accept_all(
-        { $nntp => \&talk_news, $ftp => \&talk_files });
-}
+sub port { my ($self, $service) = @_; return $self->{$service}->port }
 
 # Reads commands, writes what the table says: a text, or a code reference that
 # gets the rest of the line and returns one.  Ends after QUIT.
 sub converse {
-    my ($client, $table) = @_;
-    while (1) {
-        alarm IDLE_SECONDS;
-        defined(my $line = readline $client) or last;
+    my ($conn, $greeting, $table) = @_;
+    $conn->send("$greeting\r\n");
+    while (defined(my $line = $conn->line)) {
         $line =~ s/\r?\n\z//;
         my ($verb, $rest) = split / /, uc $line, 2;
         my $answer = $table->{$verb} || '500 what?';
         $answer = $answer->($rest) if ref $answer;
         (my $wire = "$answer\n") =~ s/\n/\r\n/g;
-        $client->print($wire);
-        $client->flush;
+        $conn->send($wire);
         last if $verb eq 'QUIT';
     }
 }
 
 sub talk_news {
-    my ($client) = @_;
-    $client->print("200 news\r\n");
-    converse($client, {
+    my ($conn) = @_;
+    converse($conn, '200 news', {
         MODE  => '200 posting allowed',
         GROUP => '211 2 1 2 test',
         HEAD  => "221 1 <1\@test> head\nFrom: robin\nSubject: one\n.",
@@ -60,9 +51,8 @@ sub talk_news {
 }
 
 sub talk_files {
-    my ($client) = @_;
+    my ($conn) = @_;
     my ($listener, %file);
-    $client->print("220 files\r\n");
     my $passive = sub {
         $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
             or return '425 no port';
@@ -71,11 +61,10 @@ sub talk_files {
             $port >> 8, $port & 255;
     };
     my $open = sub {
-        $client->print("150 opening\r\n");
-        $client->flush;
+        $conn->send("150 opening\r\n");
         return $listener->accept;
     };
-    converse($client, {
+    converse($conn, '220 files', {
         USER => '331 password?',
         PASS => '230 welcome',
         PWD  => '257 "/"',

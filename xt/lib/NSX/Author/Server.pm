@@ -62,19 +62,24 @@ sub start {
 
 sub bring_up {
     my ($self) = @_;
-    $self->{temp} = File::Temp->newdir('nsx-XXXXXXXX', TMPDIR => 1);
-    $self->{dir}  = $self->{temp}->dirname;
-    chmod 0755, $self->{dir};
+    $self->make_dir;
     $self->{port} = { map { $_ => free_port() } $self->services };
     %{ $self->{port} } = (%{ $self->{port} }, %{ $self->{ports} || {} });
     $self->{certificate} = NSX::Author::Certificate->make($self->{dir},
         @{ $self->{names} || [] });
-    mkdir "$self->{dir}/mail" or die "mkdir: $!";
     $self->configure;
     $self->{process} = NSX::Author::Process->start([ $self->command ],
         log => "$self->{dir}/output", own_session => $self->own_session,
         dir => $self->{dir});
     $self->wait_until_up;
+}
+
+sub make_dir {
+    my ($self) = @_;
+    $self->{temp} = File::Temp->newdir('nsx-XXXXXXXX', TMPDIR => 1);
+    $self->{dir}  = $self->{temp}->dirname;
+    chmod 0755, $self->{dir};
+    mkdir "$self->{dir}/mail" or die "mkdir: $!";
 }
 
 sub services { qw(smtp lenient auth submission smtps) }
@@ -180,41 +185,6 @@ sub find_program {
         }
     }
     return;
-}
-
-# The command for a server written in Perl: $code runs in a process of its own,
-# free of what the test's environment loads into every perl.
-sub own_perl {
-    my ($self, $code, @argument) = @_;
-    my $class = ref $self;
-    (my $lib = __FILE__) =~ s{/NSX/Author/Server\.pm\z}{};
-    return ('env', '-u', 'PERL5OPT', '-u', 'PERL5LIB', $^X, "-I$lib",
-        "-M$class", '-e', $code, @argument);
-}
-
-# For that process: gives each connection to a port a child and the port's
-# handler.
-sub accept_all {
-    my ($handler) = @_;
-    local $SIG{CHLD} = 'IGNORE';
-    my %listener = map {
-        $_ => IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_,
-            Listen => 64, ReuseAddr => 1) || die "port $_: $!"
-    } keys %$handler;
-    my $mask = '';
-    vec($mask, fileno $_, 1) = 1 for values %listener;
-    while (1) {
-        select my $ready = $mask, undef, undef, undef;
-        for my $port (grep { vec $ready, fileno $listener{$_}, 1 } keys %listener) {
-            my $client = $listener{$port}->accept or next;
-            my $pid = fork;
-            next if !defined $pid || $pid;
-            local $SIG{ALRM} = sub { exit 0 };
-            binmode $client;
-            $handler->{$port}->($client);
-            exit 0;
-        }
-    }
 }
 
 sub stop {
