@@ -23,7 +23,11 @@ my $xtext      = qr/(?:[!-*,-<>-~]|\+[0-9A-F]{2})/;
 my $time       = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[-+]\d\d:\d\d)/;
 my $deliver_by = qr/(?:0|-?[1-9]\d{0,8});NT?|[1-9]\d{0,8};RT?/;
 
-sub _matching { my ($pattern) = @_; return sub { !ref $_[0] && $_[0] =~ /\A(?:$pattern)\z/ } }
+sub _matching {
+    my ($pattern) = @_;
+    my $whole = qr/\A(?:$pattern)\z/;
+    return sub { !ref $_[0] && $_[0] =~ $whole };
+}
 
 sub _any {1}
 
@@ -79,7 +83,7 @@ sub _wrong {
 
 sub _check {
     my ($rules, $option, $where) = @_;
-    for my $name (sort keys %$option) {
+    for my $name (keys %$option) {
         my $rule = $rules->{$name}
             or Carp::croak(qq{send_message: ${where}unknown option "$name"});
         if (!defined $option->{$name}) { delete $option->{$name}; next }
@@ -120,6 +124,10 @@ sub _recipients {
 
 sub _recipient {
     my ($smtp, $element) = @_;
+    if (defined $element && !ref $element) {
+        my $path = _path($smtp, $element, 'To');
+        return { address => $element, path => $path } if $path ne '';
+    }
     my ($address, @option) = ref $element eq 'ARRAY' ? @$element : $element;
     _wrong('To', 'addresses, or [address, %options]')
         if !defined $address || @option % 2

@@ -30,6 +30,8 @@ sub _wrong { die { rule => $_[0] } }
 
 sub new {
     my ($class, undef) = @_;
+    return bless { at => 0, items => [ \$_[1] ] }, $class    # as it mostly is
+        if defined $_[1] && !ref $_[1] && ref \$_[1] eq 'SCALAR' && !utf8::is_utf8($_[1]);
     my $type = Scalar::Util::reftype($_[1]) || '';
     my $self = bless { at => 0 }, $class;
 
