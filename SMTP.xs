@@ -981,6 +981,12 @@ _in_place()
 
 MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS::Message
 
+void
+_make_ready(op)
+    nsx_op_t op
+  CODE:
+    (void)nsx_make_ready(aTHX_ &op);
+
 int
 _goes_by_methods(op)
     nsx_op_t op
@@ -995,8 +1001,6 @@ _talk(op, lmtp, mails)
     int lmtp
     unsigned mails
   PPCODE:
-    if (op.obj->owed)
-        (void)nsx_owed_reply(aTHX_ &op);
     RETURN_SV(nsx_talk_new(aTHX_ &op, lmtp, mails));
 
 void

@@ -75,6 +75,18 @@ finish_message(pTHX_ struct nsx_op *op)
         (void)nsx_dataend(aTHX_ op);
 }
 
+int
+nsx_make_ready(pTHX_ struct nsx_op *op)
+{
+    if (nsx_interrupts(aTHX_ op) || nsx_is_closed(aTHX_ op))
+        return 0;
+    if (nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
+        finish_message(aTHX_ op);
+    if (op->obj->owed)
+        return pass_owed_reply(aTHX_ op);
+    return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
+}
+
 static void
 wipe_command(pTHX_ void *arg)
 {

@@ -9,6 +9,10 @@
 /* Sends words (argv is written to) as one command; 1 when it was written. */
 int nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more);
 
+/* What comes before a command: a message that is under way is ended, a reply
+ * that is owed passes.  1, or 0 when nothing can be sent. */
+int nsx_make_ready(pTHX_ struct nsx_op *op);
+
 /* A command and its reply, through the methods of these names. */
 int nsx_exchange(pTHX_ struct nsx_op *op, I32 argc, SV **argv);
 

@@ -21,6 +21,7 @@ letter_free(pTHX_ SV *sv, MAGIC *mg)
     SvREFCNT_dec(l->why);
     SvREFCNT_dec((SV *)l->message);
     SvREFCNT_dec(l->talk);
+    SvREFCNT_dec(l->next);
     nsx_free(l);
     mg->mg_ptr = NULL;
     return 0;
@@ -111,6 +112,7 @@ nsx_letter_new(pTHX_ SV *talk, HV *message)
 
     nsx_message_init(&l->m);
     l->talk = SvREFCNT_inc_simple_NN(SvRV(talk));
+    l->handles = t->handles;
     l->message = (HV *)SvREFCNT_inc_simple_NN((SV *)message);
     l->told = 0;
     nsx_error_reset(&e);
@@ -130,6 +132,10 @@ nsx_letter_follow(pTHX_ SV *letter, SV *next)
     struct letter *l = nsx_letter_of(aTHX_ letter);
     struct letter *n = nsx_letter_of(aTHX_ next);
 
+    if (l->next)
+        return;
+    l->next = SvREFCNT_inc_simple_NN(SvRV(next));
+    l->follower = n;
     nsx_message_follow(&l->m, &n->m);
 }
 

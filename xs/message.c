@@ -27,15 +27,22 @@ nsx_goes_by_methods(pTHX_ struct nsx_op *op)
         || nsx_op_fd(aTHX_ op) < 0 || (lines && av_len(lines) >= 0);
 }
 
-static void
-run_signals(pTHX_ struct nsx_op *op, struct letter *l)
+/* After Perl code ran: 0 when the handle is another one now.  The message is
+ * lost with the old one, and nothing of it may reach the new one. */
+static int
+has_handle(pTHX_ struct nsx_op *op, struct letter *l, U32 handles)
 {
-    const U32 handles = op->obj->handles;
+    struct nsx_error error;
 
-    nsx_letter_own_piece(aTHX_ l);
-    nsx_op_signals(aTHX_ op);
-    if (op->obj->handles != handles)
-        nsx_message_cancel(&l->m);
+    op->obj->unsure = 1;
+    (void)nsx_op_fd(aTHX_ op);
+    if (op->obj->handles == handles)
+        return 1;
+    error = op->obj->ch.error;
+    nsx_message_cancel(&l->m);
+    op->obj->ch.error = error;
+    l->is_abandoned = 1;
+    return 0;
 }
 
 static void
@@ -58,39 +65,56 @@ wanted(enum nsx_step step)
                                       : NSX_WANT_BOTH;
 }
 
+/* What a step asks for, save DONE.  1 when Perl code ran. */
+static int
+serve(pTHX_ struct nsx_op *op, struct letter *l, enum nsx_step step)
+{
+    if (PL_sig_pending) {
+        nsx_letter_own_pieces(aTHX_ l);
+        nsx_op_signals(aTHX_ op);
+        return 1;
+    }
+    if (step == NSX_STEP_LATER) {
+        nsx_letter_feed(aTHX_ l);
+        return 1;
+    }
+    if (step != NSX_STEP_AGAIN)
+        wait_for(aTHX_ op, l, wanted(step));
+    else if (nsx_clock_ms() >= nsx_message_deadline(&l->m))
+        (void)nsx_message_timed_out(&l->m);
+    return 0;
+}
+
 static void
 drive(pTHX_ struct nsx_op *op, struct letter *l)
 {
-    SV **code = hv_fetchs(l->message, "Progress", 0);
+    const U32 handles = l->handles;
+    SV *progress = nsx_field(aTHX_ l->message, "Progress");
+
+    if (nsx_op_fd(aTHX_ op) >= 0 && !has_handle(aTHX_ op, l, handles))
+        return;
 
     for (;;) {
         const enum nsx_step step = nsx_message_step(&l->m);
 
-        if (code && *code && SvOK(*code))
-            nsx_letter_tell(aTHX_ l, *code);
+        if (progress && nsx_letter_tell(aTHX_ l, progress)
+            && !has_handle(aTHX_ op, l, handles))
+            return;
         if (step == NSX_STEP_DONE)
             return;
-        if (PL_sig_pending)
-            run_signals(aTHX_ op, l);
-        else if (step == NSX_STEP_LATER)
-            nsx_letter_feed(aTHX_ l);
-        else if (step != NSX_STEP_AGAIN)
-            wait_for(aTHX_ op, l, wanted(step));
-        else if (nsx_clock_ms() >= nsx_message_deadline(&l->m))
-            (void)nsx_message_timed_out(&l->m);
+        if (serve(aTHX_ op, l, step) && !has_handle(aTHX_ op, l, handles))
+            return;
     }
 }
 
 static void
 leave_session(pTHX_ struct nsx_op *op, struct letter *l, int must_close)
 {
-    const int has_reply = nsx_outcome_status(aTHX_ op, &l->m);
-
-    if (!must_close)
-        return;
-    if (has_reply)
+    if (l->is_abandoned)
+        nsx_closed(aTHX_ op, 0, "send_message");
+    else if (nsx_outcome_status(aTHX_ op, &l->m) && must_close)
         nsx_close(aTHX_ op);
-    else
+    else if (must_close)
         nsx_failed(aTHX_ op, "send_message");
 }
 
@@ -107,6 +131,8 @@ nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
     drive(aTHX_ op, l);
     LEAVE;
     nsx_message_result(&l->m, &r);
+    if (l->is_abandoned)
+        r.is_reusable = 0;
     facts = nsx_outcome_facts(aTHX_ l, &r);
     why = l->why ? sv_2mortal(newSVsv(l->why)) : NULL;
     leave_session(aTHX_ op, l, r.must_close);

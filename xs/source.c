@@ -146,8 +146,8 @@ nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source)
     source->rewind = rewind_string;
 }
 
-void
-nsx_letter_own_piece(pTHX_ struct letter *l)
+static void
+own_piece(pTHX_ struct letter *l)
 {
     struct nsx_content *c = &l->m.content;
 
@@ -159,6 +159,14 @@ nsx_letter_own_piece(pTHX_ struct letter *l)
         memcpy(l->own, c->piece, c->piece_len);
         c->piece = l->own;
     }
+}
+
+void
+nsx_letter_own_pieces(pTHX_ struct letter *l)
+{
+    own_piece(aTHX_ l);
+    if (l->follower) /* it may be measured already */
+        own_piece(aTHX_ l->follower);
 }
 
 /* Calls Net::SMTP::XS::Message::NAME, and keeps what it dies with: the engine
@@ -204,6 +212,7 @@ nsx_letter_feed(pTHX_ struct letter *l)
     argv[0] = body ? *body : &PL_sv_undef;
     argv[1] = boolSV(l->must_rewind);
     l->must_rewind = 0;
+    nsx_letter_own_pieces(aTHX_ l);
     ret = call_caller(aTHX_ l, "Net::SMTP::XS::Message::_next_piece", 2, argv);
     if (!ret)
         return;
@@ -216,7 +225,7 @@ nsx_letter_feed(pTHX_ struct letter *l)
     l->is_ready = 1;
 }
 
-void
+int
 nsx_letter_tell(pTHX_ struct letter *l, SV *code)
 {
     uint64_t total;
@@ -224,9 +233,9 @@ nsx_letter_tell(pTHX_ struct letter *l, SV *code)
     SV *argv[3];
 
     if (octets == l->told || l->why)
-        return;
+        return 0;
     l->told = octets;
-    nsx_letter_own_piece(aTHX_ l);
+    nsx_letter_own_pieces(aTHX_ l);
     argv[0] = code;
     argv[1] = sv_2mortal(newSVnv((NV)octets));
     argv[2] = total == NSX_SIZE_UNKNOWN ? &PL_sv_undef
@@ -234,4 +243,5 @@ nsx_letter_tell(pTHX_ struct letter *l, SV *code)
     (void)call_caller(aTHX_ l, "Net::SMTP::XS::Message::_tell", 3, argv);
     if (l->why)
         nsx_message_cancel(&l->m);
+    return 1;
 }

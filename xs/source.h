@@ -12,6 +12,9 @@
 struct letter {
     struct nsx_message m;
     SV *talk;     /* held: the session it runs on */
+    U32 handles;  /* of the object, as that began */
+    SV *next;     /* held: the letter that follows, or NULL */
+    struct letter *follower; /* what is in it */
     HV *message;  /* Message.pm's hash */
     SV **item;    /* strings; NULL for a handle or code */
     SSize_t count, at;
@@ -21,6 +24,7 @@ struct letter {
     char *own;    /* copy of the piece the engine is at */
     uint64_t told;    /* octets that Progress knows of */
     int is_ready, at_end, must_rewind;
+    int is_abandoned; /* the handle changed under it */
 };
 
 /* An element of Message.pm's hash: NULL where it is undef or missing. */
@@ -30,14 +34,15 @@ int nsx_flag(pTHX_ HV *hv, const char *name);
 /* Makes *source of the message's items, or of its body object. */
 void nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source);
 
-/* Before Perl code runs: copies what is left of the string the engine is at. */
-void nsx_letter_own_piece(pTHX_ struct letter *l);
+/* Before Perl code runs: copies what is left of the strings the engine is at,
+ * here and in the letter that follows. */
+void nsx_letter_own_pieces(pTHX_ struct letter *l);
 
 /* Fetches the next piece of a handle or code.  What that dies with is in
  * l->why: the engine has to end the message first. */
 void nsx_letter_feed(pTHX_ struct letter *l);
 
-/* Calls Progress where there is something new to tell. */
-void nsx_letter_tell(pTHX_ struct letter *l, SV *code);
+/* Calls Progress where there is something new to tell: 1 when it did. */
+int nsx_letter_tell(pTHX_ struct letter *l, SV *code);
 
 #endif

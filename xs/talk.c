@@ -98,6 +98,7 @@ nsx_talk_new(pTHX_ struct nsx_op *op, int lmtp, unsigned mails)
 
     nsx_session_init(&t->session, &op->obj->ch);
     t->glob = SvREFCNT_inc_simple_NN((SV *)op->gv);
+    t->handles = op->obj->handles;
     t->session.lmtp = (char)(lmtp != 0);
     t->session.mails = mails;
     t->session.timeout = nsx_timeout(aTHX_ op);

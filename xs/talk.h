@@ -11,7 +11,8 @@
 
 struct talk {
     struct nsx_session session;
-    SV *glob; /* whose channel it is */
+    SV *glob;    /* whose channel it is */
+    U32 handles; /* of the object, as it began */
 };
 
 /* A new mortal.  mails: MAIL commands this connection has seen. */

@@ -210,6 +210,7 @@ sub _goes_by_its_methods {
 
 sub _deliver {
     my ($smtp, @messages) = @_;
+    _make_ready($smtp);
     if (_goes_by_its_methods($smtp)) {
         require Net::SMTP::XS::Message::ByMethods;
         return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;

@@ -207,7 +207,11 @@ sub _data {
     return if $asked !~ /^3/;
     my $conn = $self->{conn};
     $self->{from_pos} = $conn->{pos};
-    defined(my $body = $conn->body) or return;
+    my $body = $conn->body;
+    if (!defined $body) {    # it was cut off: nothing of it is a command
+        $conn->{pos} = length $conn->{in};
+        return;
+    }
     push @{ $conn->{commands} }, { line => '.', at => $conn->{pos} };
     $self->_wait('END');
     $self->_watch_order('.');
