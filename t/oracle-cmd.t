@@ -108,7 +108,7 @@ oracle(
         $t->scalar($s, $_) for qw(code status ok);
         $t->list($s, $_) for qw(message code status ok);
         $t->scalar($s, 'message');
-    }, new => { Timeout => 0.5 }, except => $name eq 'a dash only' ? ['open'] : []) }
+    }, new => { wait => 2 }, except => $name eq 'a dash only' ? ['open'] : []) }
         [ '1xx', '150 hm' ], [ '2xx', '250 ok' ], [ '3xx', '354 go' ], [ '4xx', '450 no' ], [ '5xx', '550 no' ],
         [ '0xx', '050 x' ], [ '6xx', '650 x' ], [ '9xx', '999 x' ], [ '000', '000 x' ],
         [ 'no text', '250' ], [ 'a blank', '250 ' ], [ 'no blank', '250ok' ], [ 'a tab', "250\tok" ],

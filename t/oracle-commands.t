@@ -205,7 +205,7 @@ oracle(
     {   name    => 'hello does not fall back on 4xx',
         replies => ['421 busy'],
         calls   => sub { my ($t, $s) = @_; $t->list($s, hello => 'x.test'); $t->scalar($s, hello => 'y') },
-        new     => { Timeout => 0.4 },
+        new     => { wait => 2 },
         except  => ['open'],
     },
     {   name    => 'hello: odd extension lines',

@@ -26,7 +26,7 @@ sub banner {
     my ($name, $banner, @more) = @_;
     return construct(
         "banner $name",
-        sub { $_[0]->host, Port => $_[0]->port, Timeout => 0.5 },
+        sub { $_[0]->host, Port => $_[0]->port, Timeout => 2 },
         script => [ ref $banner ? @$banner : [ 'send', $banner ], '<', '250 me' ],
         @more,
     );
@@ -258,7 +258,7 @@ oracle(
     banner('with eight bits',   "220 \xe9\xff\x80 x\r\n"),
     banner('with NUL and ESC',  "220 a\0b\e[1m\r\n"),
     (map { my ($name, @steps) = @$_; construct("EHLO $name",
-        sub { $_[0]->host, Port => $_[0]->port, Timeout => 0.5 },
+        sub { $_[0]->host, Port => $_[0]->port, Timeout => 2 },
         script => [ '220 mx.test', '<', @steps ],
     ) }
         [ 'refused, HELO too',     '502 no', '<', '503 no' ],

@@ -555,9 +555,9 @@ oracle(
         code => sub {
             my $t = shift;
             require IO::Socket::INET;
-            my $s = IO::Socket::INET->new(PeerAddr => $t->host, PeerPort => $t->port, Timeout => 5) or die $@;
+            my $s = IO::Socket::INET->new(PeerAddr => $t->host, PeerPort => $t->port, Timeout => 60) or die $@;
             bless $s, $t->subclass('Own::Handle');
-            ${*$s}{net_smtp_arg} = { Timeout => 5 };
+            ${*$s}{net_smtp_arg} = { Timeout => 60 };
             $t->scalar($s, 'response');
             $t->scalar($s, hello => 'own.test');
             $t->scalar($s, supports => 'SIZE');

@@ -8,7 +8,7 @@ use NSX::Test::Script;
 my $session = <<'PERL';
 sub session {
     my $class = shift;
-    my $s = $class->new($host, Port => $port, Timeout => 5, @_) or return out("no object: $@");
+    my $s = $class->new($host, Port => $port, Timeout => 60, @_) or return out("no object: $@");
     out(ref $s, $s->banner, $s->domain, parts([ $s->supports('SIZE') ]));
     out($s->mail('a@test', Size => 5), parts([ $s->to('b@test', 'bad@test', { SkipBad => 1 }) ]), $s->code);
     out($s->data("Subject: x\n\n.dot\n"), $s->code, $s->message, parts($s->reset), parts($s->quit));
@@ -65,6 +65,6 @@ scripts(
     { name => 'each copied method is the very sub', code => "$copy no strict 'refs'; out(scalar grep { \\&{\"Net::SMTP::\$_\"} != (My::SMTP->can(\$_) || 0) } qw(new hello mail to recipient data quit starttls auth _MAIL _EHLO supports datafh bdat)); out(My::SMTP->isa('Net::SMTP') ? 1 : 0, My::SMTP->isa('Net::Cmd') ? 1 : 0);", says => qr/^0\n\d 1$/m,
         differs => { stock => qr/^0\n0 1$/m, ours => qr/^0\n\d 1$/m } },
     { name => 'the copy, through all methods', as => [ 'replace', 'direct' ], ehlo => [ 'SIZE 1000', 'DSN', '8BITMIME', 'BINARYMIME', 'CHUNKING', 'ETRN' ],
-        code => "$copy my \$s = My::SMTP->new(\$host, Port => \$port, Timeout => 5, Hello => 'copy.test', Debug => 0) or die \$@; out(\$_->[0], parts([ do { my \$m = shift \@{ my \$c = [\@\$_] }; \$m = \$_->[0]; \$s->\$m(\@{\$_}[1 .. \$#\$_]) } ]), \$s->code) for [mail => 'a\@test'], [to => 'b\@test', 'c\@test'], ['data'], [datasend => \"x\\n\", '.y'], ['dataend'], [help => 'x'], [expand => 'x'], [verify => 'x'], [etrn => 'x'], [hello => 'y.test'], [mail => 'a\@test', Bits => 'binary'], [to => 'b\@test'], [bdat => 'abc'], [bdatlast => 'def'], ['reset'], ['quit'];", },
-    { name => 'the copy with Debug', ehlo => ['SIZE 1000'], code => "$copy my \$s = My::SMTP->new(\$host, Port => \$port, Timeout => 5, Debug => 1) or die \$@; \$s->mail('a\@test'); \$s->quit;", says => qr/^My::SMTP>>>   Net::Cmd\(VERSION\)$/m },
+        code => "$copy my \$s = My::SMTP->new(\$host, Port => \$port, Timeout => 60, Hello => 'copy.test', Debug => 0) or die \$@; out(\$_->[0], parts([ do { my \$m = shift \@{ my \$c = [\@\$_] }; \$m = \$_->[0]; \$s->\$m(\@{\$_}[1 .. \$#\$_]) } ]), \$s->code) for [mail => 'a\@test'], [to => 'b\@test', 'c\@test'], ['data'], [datasend => \"x\\n\", '.y'], ['dataend'], [help => 'x'], [expand => 'x'], [verify => 'x'], [etrn => 'x'], [hello => 'y.test'], [mail => 'a\@test', Bits => 'binary'], [to => 'b\@test'], [bdat => 'abc'], [bdatlast => 'def'], ['reset'], ['quit'];", },
+    { name => 'the copy with Debug', ehlo => ['SIZE 1000'], code => "$copy my \$s = My::SMTP->new(\$host, Port => \$port, Timeout => 60, Debug => 1) or die \$@; \$s->mail('a\@test'); \$s->quit;", says => qr/^My::SMTP>>>   Net::Cmd\(VERSION\)$/m },
 );

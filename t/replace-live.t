@@ -16,7 +16,7 @@ sub take {
     Net::SMTP::XS->import(':replace');
     die 'not taken' if Net::SMTP->can('mail') != Net::SMTP::XS->can('mail');
 }
-my \$s = Net::SMTP->new(\$host, Port => \$port, Timeout => 5) or die \$@;
+my \$s = Net::SMTP->new(\$host, Port => \$port, Timeout => 60) or die \$@;
 $code
 PERL
 }
@@ -44,7 +44,7 @@ scripts(
     live('a closure made before, a class made before', 'my $send = sub { $s->mail("a\@test") && $s->to(@_) && $s->data("x") }; { package My::Before; our @ISA = "Net::SMTP"; sub mail { my $s = shift; $s->SUPER::mail("x$_[0]") } } take(); out($send->("b\@test"), $s->quit);'),
     live('a class that copied the stash before', '{ package My::Copy; our @ISA = @Net::SMTP::ISA; no strict "refs"; *{$_} = \&{"Net::SMTP::$_"} for grep { defined &{"Net::SMTP::$_"} } keys %Net::SMTP:: } bless $s, "My::Copy"; $s->mail("a\@test"); take(); out($s->to("b\@test"), $s->data("x"), $s->quit);'),
     live('a closed one', '$s->quit; take(); out($s->mail("a\@test") ? 1 : 0, $s->code, $s->message, defined fileno $s ? "open" : "closed");'),
-    live('that nobody uses any more', 'take(); undef $s; out("gone"); $s = Net::SMTP->new($host, Port => $port, Timeout => 5); out($s->quit);'),
-    live('beside a new one of ours', 'take(); my $t = Net::SMTP->new($host, Port => $port, Timeout => 5); out($s->mail("a\@test"), $t->mail("b\@test"), $s->to("c\@test"), $t->to("d\@test"), $s->data("x"), $t->data("y"), $t->quit, $s->quit);', server => { concurrent => 1 }),
+    live('that nobody uses any more', 'take(); undef $s; out("gone"); $s = Net::SMTP->new($host, Port => $port, Timeout => 60); out($s->quit);'),
+    live('beside a new one of ours', 'take(); my $t = Net::SMTP->new($host, Port => $port, Timeout => 60); out($s->mail("a\@test"), $t->mail("b\@test"), $s->to("c\@test"), $t->to("d\@test"), $s->data("x"), $t->data("y"), $t->quit, $s->quit);', server => { concurrent => 1 }),
     live('and a child', '$s->mail("a\@test"); take(); my $pid = fork; if (!$pid) { undef $s; exit 0 } waitpid $pid, 0; out($s->to("b\@test"), $s->quit);'),
 );

@@ -6,7 +6,7 @@ use NSX::Test::Script;
 
 # What a program asks of the class it has loaded, and a message.
 my $inspect = <<'PERL';
-my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die "no object: $@";
+my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die "no object: $@";
 out(ref $s, map { $s->isa($_) ? "is a $_" : "is no $_" } qw(Net::SMTP Net::Cmd IO::Socket IO::Socket::IP IO::Handle Exporter));
 out(Net::SMTP->VERSION >= 3.08 ? 'VERSION' : 'old', exists $INC{'Net/SMTP.pm'} ? 'in %INC' : 'not in %INC',
     exists $INC{'Net/Cmd.pm'} ? 'in %INC' : 'not in %INC');
@@ -64,7 +64,7 @@ scripts(
     loaded('in the script, before',                  'use',     'use Net::SMTP;'),
     loaded('after the core module, by the command line', 'after', 'use Net::SMTP;'),
     {   name => 'in PERL5OPT, for programs that a program starts', as => 'env',
-        code => 'system $^X, (map { ref() ? () : "-I$_" } @INC), "-e", q{use Net::SMTP; my $s = Net::SMTP->new($ARGV[0], Port => $ARGV[1], Timeout => 5) or die; print ref $s, " ", $s->isa("Net::Cmd"), "\n"; $s->quit}, $host, $port;',
+        code => 'system $^X, (map { ref() ? () : "-I$_" } @INC), "-e", q{use Net::SMTP; my $s = Net::SMTP->new($ARGV[0], Port => $ARGV[1], Timeout => 60) or die; print ref $s, " ", $s->isa("Net::Cmd"), "\n"; $s->quit}, $host, $port;',
         says => qr/^Net::SMTP 1$/m },
     {   name => 'a version it has not is refused', code => 'use Net::SMTP; out(eval { Net::SMTP->VERSION(99); 1 } ? "yes" : $@ =~ /^(Net::SMTP version 99 required)/);', says => qr/version 99 required/ },
 
@@ -76,11 +76,11 @@ scripts(
     alone('version 3.15 passes', "use Net::SMTP::XS ':replace'; use Net::SMTP 3.15; out(Net::SMTP->VERSION(3.15), \$Net::SMTP::VERSION, Net::Cmd->VERSION(3.15));", qr/^3\.15 3\.15 3\.15$/m),
     alone('nothing is said about it', "use warnings FATAL => 'all'; BEGIN { \$^W = 1 } use Net::SMTP; use Net::Cmd; use Net::SMTP::XS ':replace'; require Net::FTP; require Net::NNTP; require Net::POP3; out('done');", qr/\Adone\n==/),
     alone('the core files are not read', "use Net::SMTP::XS ':replace'; use Net::SMTP; use Net::Cmd; out(join '|', map { my \$f = \$INC{\$_}; \$f =~ m{Net/SMTP/XS} ? 'ours' : \$f } 'Net/SMTP.pm', 'Net/Cmd.pm');", qr/^ours\|ours$/m),
-    alone('what the XS class is, is the same class', "use Net::SMTP::XS ':replace'; my \$s = Net::SMTP::XS->new(\$host, Port => \$port, Timeout => 5); out(ref \$s, map { \$s->isa(\$_) ? 1 : 0 } qw(Net::SMTP Net::Cmd Net::SMTP::XS IO::Socket)); \$s->quit;", qr/^Net::SMTP::XS 1 1 1 1$/m),
+    alone('what the XS class is, is the same class', "use Net::SMTP::XS ':replace'; my \$s = Net::SMTP::XS->new(\$host, Port => \$port, Timeout => 60); out(ref \$s, map { \$s->isa(\$_) ? 1 : 0 } qw(Net::SMTP Net::Cmd Net::SMTP::XS IO::Socket)); \$s->quit;", qr/^Net::SMTP::XS 1 1 1 1$/m),
 
     alone('without the tag, after the core module', "use Net::SMTP;\n$stock_state my \$was = state_of(); require Net::SMTP::XS; Net::SMTP::XS->import; compare(\$was, state_of()); $inspect", qr/^unchanged \d\d\d/m),
     alone('without the tag, nor after a session of ours',
-        "use Net::SMTP;\n$stock_state my \$was = state_of(); require Net::SMTP::XS; { my \$x = Net::SMTP::XS->new(\$host, Port => \$port, Timeout => 5); \$x->mail('a\@test'); \$x->to('b\@test'); \$x->data('x'); \$x->quit } compare(\$was, state_of()); $inspect", qr/^unchanged \d\d\d/m),
+        "use Net::SMTP;\n$stock_state my \$was = state_of(); require Net::SMTP::XS; { my \$x = Net::SMTP::XS->new(\$host, Port => \$port, Timeout => 60); \$x->mail('a\@test'); \$x->to('b\@test'); \$x->data('x'); \$x->quit } compare(\$was, state_of()); $inspect", qr/^unchanged \d\d\d/m),
     alone('without the tag, before the core module: as if it were not there',
         "BEGIN { require Net::SMTP::XS; print exists \$INC{'Net/SMTP.pm'} || exists \$INC{'Net/Cmd.pm'} ? 'loaded' : 'not loaded', qq{\\n} }
          require Net::SMTP; no warnings 'once';

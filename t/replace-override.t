@@ -8,7 +8,7 @@ use NSX::Test::Script;
 my $session = <<'PERL';
 sub session {
     my ($class, %arg) = @_;
-    my $s = $class->new($host, Port => $port, Timeout => 5, %arg) or return out('no object:', $@);
+    my $s = $class->new($host, Port => $port, Timeout => 60, %arg) or return out('no object:', $@);
     for my $call ([mail => 'a@test', Size => 5], [recipient => 'b@test', 'bad@test', { SkipBad => 1 }], [to => 'c@test'],
         [data => "text\n.x\n"], ['reset'], [help => 'x'], [verify => 'x'], [expand => 'x'], [etrn => 'x'], [supports => 'NONE', 555, 'no'], ['code'],
         [mail => 'a@test'], [to => 'b@test'], ['data'], [datasend => "y\n"], ['dataend'], [hello => 'again.test'], ['message'], ['status'], ['quit']) {
@@ -45,7 +45,7 @@ scripts(
     overridden(parse_response => '$_[0] =~ s/^(\d\d\d)([ -]?)// or return; ($1, $2 eq "-")'),
     overridden(getline => "my \$l = ${self}getline(\@_); \$l =~ s/ok/fine/ if defined \$l; \$l"),
     overridden(DEF_REPLY_CODE => '"599"', often => 1, script => [ '220 mx.test ready', '<', "250 mx.test", '<', ['close'] ], smtp => undef,
-        code => "use Net::SMTP; { package Level::One; our \@ISA = 'Net::SMTP'; sub DEF_REPLY_CODE { '599' } } { package Level::Two; our \@ISA = 'Level::One'; } my \$s = Level::Two->new(\$host, Port => \$port, Timeout => 5); out('seen', \$s->mail('a\@test') ? 1 : 0, \$s->code, \$s->status); delete \${*\$s}{net_cmd_code}; out(\$s->code);"),
+        code => "use Net::SMTP; { package Level::One; our \@ISA = 'Net::SMTP'; sub DEF_REPLY_CODE { '599' } } { package Level::Two; our \@ISA = 'Level::One'; } my \$s = Level::Two->new(\$host, Port => \$port, Timeout => 60); out('seen', \$s->mail('a\@test') ? 1 : 0, \$s->code, \$s->status); delete \${*\$s}{net_cmd_code}; out(\$s->code);"),
     overridden(debug_print => 'push @main::printed, $_[0] ? "out $_[1]" : "in $_[1]"; 1', new => 'Debug => 1'),
     overridden(debug_text => 'my ($out, $text) = @_; $text =~ s/test/****/g; "[$text"', new => 'Debug => 1', says => qr/>>> \[MAIL FROM:<a\@\*\*\*\*>/),
     overridden(datasend => "${self}datasend(map { ref \$_ ? [map { uc } \@\$_] : uc } \@_)"),
@@ -54,7 +54,7 @@ scripts(
     overridden(timeout => "${self}timeout(\@_)", often => 1),
     overridden(set_status => "my (\$c, \$r) = \@_; ${self}set_status(\$c, ref \$r ? \$r : ['set: ' . (defined \$r ? \$r : '-')])"),
     overridden(unsupported => "${self}unsupported(\@_); 'sorry'", often => 0,
-        code => "use Net::SMTP; { package Level::One; our \@ISA = 'Net::SMTP'; sub unsupported { my \$s = shift; main::out('seen'); \$s->SUPER::unsupported(\@_); 'sorry' } sub supports { return } } { package Level::Two; our \@ISA = 'Level::One'; } my \$s = Level::Two->new(\$host, Port => \$port, Timeout => 5); out(\$s->_TURN, \$s->code, \$s->message); \$s->quit;"),
+        code => "use Net::SMTP; { package Level::One; our \@ISA = 'Net::SMTP'; sub unsupported { my \$s = shift; main::out('seen'); \$s->SUPER::unsupported(\@_); 'sorry' } sub supports { return } } { package Level::Two; our \@ISA = 'Level::One'; } my \$s = Level::Two->new(\$host, Port => \$port, Timeout => 60); out(\$s->_TURN, \$s->code, \$s->message); \$s->quit;"),
     overridden(supports => "my (\$what) = \@_; return 'always' if \$what eq 'SIZE'; ${self}supports(\@_)"),
     overridden(message => "my \@m = ${self}message(\@_); wantarray ? \@m : 'joined ' . join '', \@m"),
     overridden(quit => "main::out('leaving'); ${self}quit(\@_)"),

@@ -10,7 +10,7 @@ my @extensions = (ehlo => [ 'SIZE 1000', 'DSN' ]);
 # A script with a connected $s.
 sub inside {
     my ($name, $code, @more) = @_;
-    return { name => $name, @extensions, code => "use Net::SMTP; my \$s = Net::SMTP->new(\$host, Port => \$port, Timeout => 5) or die \$@;\n$code", @more };
+    return { name => $name, @extensions, code => "use Net::SMTP; my \$s = Net::SMTP->new(\$host, Port => \$port, Timeout => 60) or die \$@;\n$code", @more };
 }
 
 sub script {
@@ -43,10 +43,10 @@ scripts(
     inside('kept as a bareword, in a hash and an array', 'my %h = (smtp => $s); my @a = ($s); our $global = $s; undef $s; out($h{smtp}->mail("a\@test"), $a[0]->to("b\@test"), $global->data("x"), $h{smtp} == $a[0]); out(delete($h{smtp})->quit);'),
 
     # alarms
-    script('an alarm around a whole session, then another session', 'sub one { my $ok = eval { local $SIG{ALRM} = sub { die "alarm\n" }; alarm 10; my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die; $s->mail("a\@test"); $s->to("b\@test"); $s->data("x"); $s->quit; alarm 0; 1 }; alarm 0; out($ok, $@) } one() for 1 .. 3;'),
-    script('an alarm that strikes, then another session', 'use Time::HiRes (); my $ok = eval { local $SIG{ALRM} = sub { die "alarm\n" }; Time::HiRes::alarm(0.5); my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die "none"; out($s->mail("a\@test")); $s->to("b\@test"); 1 }; Time::HiRes::alarm(0); out($ok, $@); my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die; out($s->mail("c\@test"), $s->to("d\@test"), $s->data("x"), $s->quit);',
+    script('an alarm around a whole session, then another session', 'sub one { my $ok = eval { local $SIG{ALRM} = sub { die "alarm\n" }; alarm 10; my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die; $s->mail("a\@test"); $s->to("b\@test"); $s->data("x"); $s->quit; alarm 0; 1 }; alarm 0; out($ok, $@) } one() for 1 .. 3;'),
+    script('an alarm that strikes, then another session', 'use Time::HiRes (); my $ok = eval { local $SIG{ALRM} = sub { die "alarm\n" }; Time::HiRes::alarm(0.5); my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die "none"; out($s->mail("a\@test")); $s->to("b\@test"); 1 }; Time::HiRes::alarm(0); out($ok, $@); my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die; out($s->mail("c\@test"), $s->to("d\@test"), $s->data("x"), $s->quit);',
         scripts => [ [ '220 mx.test', '<', '250 mx.test', '<', '250 ok' ], [ '220 mx.test', '<', '250 mx.test', '<', '250 ok', '<', '250 ok', '<', '354 go', ['body'], '250 taken', '<', '221 bye' ] ], server => { concurrent => 1 }, says => qr/^1\nundef alarm\n\n1 1 1 1$/m),
-    script('an alarm that strikes in new', 'use Time::HiRes (); my $s = eval { local $SIG{ALRM} = sub { die "alarm\n" }; Time::HiRes::alarm(0.4); Net::SMTP->new($host, Port => $port, Timeout => 5) }; Time::HiRes::alarm(0); out(ref $s, $@); $s = Net::SMTP->new($host, Port => $port, Timeout => 5); out(ref $s, $s->quit);',
+    script('an alarm that strikes in new', 'use Time::HiRes (); my $s = eval { local $SIG{ALRM} = sub { die "alarm\n" }; Time::HiRes::alarm(0.4); Net::SMTP->new($host, Port => $port, Timeout => 60) }; Time::HiRes::alarm(0); out(ref $s, $@); $s = Net::SMTP->new($host, Port => $port, Timeout => 60); out(ref $s, $s->quit);',
         scripts => [ [ [ 'delay', 1 ] ], [ '220 mx.test', '<', '250 mx.test', '<', '221 bye' ] ], server => { concurrent => 1 }, says => qr/^ alarm$/m),
 
     # forks and threads
@@ -55,9 +55,9 @@ scripts(
     inside('a child that goes on with the session', '$s->mail("a\@test"); my $pid = fork; if (!$pid) { out("child", $s->to("b\@test"), $s->data("x"), $s->code); exit 0 } waitpid $pid, 0; out("parent", $?, $s->mail("c\@test"), $s->quit);'),
     inside('the parent closes, the child goes on', 'pipe my $r, my $w; my $pid = fork; if (!$pid) { close $w; <$r>; out("child", $s->mail("a\@test"), $s->quit); exit 0 } close $s; close $w; waitpid $pid, 0; out("parent", $?);'),
     inside('a child that closes it', '$s->mail("a\@test"); my $pid = fork; if (!$pid) { close $s; exit 0 } waitpid $pid, 0; out($?, $s->to("b\@test"), $s->quit);'),
-    script('a session of a child, then one of the parent', 'my $pid = fork; if (!$pid) { my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die; out("child", $s->mail("a\@test"), $s->quit); exit 0 } waitpid $pid, 0; my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die; out("parent", $?, $s->mail("b\@test"), $s->quit);'),
+    script('a session of a child, then one of the parent', 'my $pid = fork; if (!$pid) { my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die; out("child", $s->mail("a\@test"), $s->quit); exit 0 } waitpid $pid, 0; my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die; out("parent", $?, $s->mail("b\@test"), $s->quit);'),
     inside('a program started in mid-session', '$s->mail("a\@test"); out(scalar `echo hello`); out(system($^X, "-e", "exit 3") >> 8); out($s->to("b\@test"), $s->data("x"), $s->quit);'),
     inside('a thread made and joined in mid-session', 'require threads; $s->mail("a\@test"); my $t = threads->create(sub { 7 }); out($t->join, $s->to("b\@test"), $s->data("x"), $s->quit);', skip => $no_threads),
-    script('a thread with a session of its own', 'require threads; my $r = threads->create(sub { my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or return "none"; join ",", $s->mail("a\@test"), $s->to("b\@test"), $s->data("x"), $s->quit })->join; out($r); my $s = Net::SMTP->new($host, Port => $port, Timeout => 5); out($s->mail("c\@test"), $s->quit);', skip => $no_threads),
+    script('a thread with a session of its own', 'require threads; my $r = threads->create(sub { my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or return "none"; join ",", $s->mail("a\@test"), $s->to("b\@test"), $s->data("x"), $s->quit })->join; out($r); my $s = Net::SMTP->new($host, Port => $port, Timeout => 60); out($s->mail("c\@test"), $s->quit);', skip => $no_threads),
     inside('threads made in the data phase', 'require threads; $s->mail("a\@test"); $s->to("b\@test"); $s->data; for (1 .. 3) { $s->datasend("line $_\n"); threads->create(sub { 1 })->join } out($s->dataend, $s->quit);', skip => $no_threads),
 );

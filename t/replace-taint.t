@@ -7,7 +7,7 @@ use NSX::Test::Script;
 my $session = <<'PERL';
 use Scalar::Util 'tainted';
 sub marks { out(map { defined $_ ? tainted($_) ? "[$_]" : $_ : 'undef' } @_) }
-my $s = Net::SMTP->new($host, Port => $port, Timeout => 5) or die "none: $@";
+my $s = Net::SMTP->new($host, Port => $port, Timeout => 60) or die "none: $@";
 PERL
 
 
@@ -26,5 +26,5 @@ scripts(
     tainted_run('what is sent may be tainted', 'my $t = substr $ENV{PATH}, 0, 0; out(tainted($t) ? "tainted" : "clean"); out($s->mail("a\@test$t"), $s->to("b\@test$t"), $s->data("x$t\n"), $s->mail("a\@test"), $s->to("b\@test"), $s->data, $s->datasend("y$t"), $s->dataend, $s->quit);', says => qr/^tainted$/m),
     tainted_run('a line read is tainted, a program may not be run with it', '$s->command("HELP"); my $l = $s->getline; marks($l =~ s/\r?\n//r); out(eval { system "echo $l"; 1 } ? "ran" : $@ =~ /^(Insecure)/); $s->response; $s->quit;', says => qr/^Insecure$/m),
     tainted_run('a failed new', 'socket my $fh, 2, 1, 0; my $n = Net::SMTP->new("127.0.0.1:1", Timeout => 2); out(defined $n ? "object" : "none", $@ || $! ? "why" : "no reason"); $s->quit;'),
-    tainted_run('Net::Cmd of another class', '{ package My::Own; require IO::Socket::INET; our @ISA = ("Net::Cmd", "IO::Socket::INET") } my $o = My::Own->new(PeerAddr => $host, PeerPort => $port, Timeout => 5) or die; out($o->response); marks($o->code, $o->message); $o->command("QUIT")->response; $s->quit;', server => { concurrent => 1 }),
+    tainted_run('Net::Cmd of another class', '{ package My::Own; require IO::Socket::INET; our @ISA = ("Net::Cmd", "IO::Socket::INET") } my $o = My::Own->new(PeerAddr => $host, PeerPort => $port, Timeout => 60) or die; out($o->response); marks($o->code, $o->message); $o->command("QUIT")->response; $s->quit;', server => { concurrent => 1 }),
 );

@@ -44,7 +44,7 @@ sub message_of {
 
 sub connect_to {
     my ($class, $server, @options) = @_;
-    return $class->new($server->host, Port => $server->port, Timeout => 10, @options)
+    return $class->new($server->host, Port => $server->port, Timeout => 60, @options)
         || die "no connection: $@";
 }
 

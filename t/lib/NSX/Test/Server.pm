@@ -35,6 +35,7 @@ package NSX::Test::Server;
 #   ['swallow']             read a message with its terminator, and keep nothing of it
 #   ['delay', SECS]         pause, still open
 #   ['stall', SECS]         the same: nothing is read meanwhile
+#   ['meet']                wait until the client's process has called was_met
 #   ['shut']                end our direction only
 #   ['close'] ['reset']     end the connection, by FIN or by RST
 #   sub { my $conn = shift } anything else, with the methods of
@@ -102,6 +103,7 @@ sub finish {
     my $self = shift;
     $self->tell_to_stop;
     waitpid delete $self->{pid}, 0 if $self->{pid};
+    unlink $self->meeting;
     return $self->log;
 }
 
@@ -111,6 +113,10 @@ sub log {
     my $log = eval { Storable::retrieve($self->{file}->filename) };
     return $log || { connections => [], messages => [], lost => 1 };
 }
+
+# True, once, when the server's script stands at a ['meet'].
+sub meeting { return $_[0]{file}->filename . '.meeting' }
+sub was_met { return unlink $_[0]->meeting }
 
 sub turns {
     my (undef, $conn) = @_;

@@ -17,6 +17,8 @@ package NSX::Test::Oracle::Client;
 #   $t->counts                     note and forget these counts
 #   $t->owner(METHOD)              the package whose stash holds the method
 #   $t->within(SECS, sub)          true when the code returned in time
+#   $t->interrupted(sub)           true when the code came to the server's ['meet'], whereat a
+#                                  signal handler died in it
 #   $t->timing(SECS, sub)          note 'at once' or 'waited', SECS the time it would wait
 #
 # A watched call keeps: what came back (with the scalars' types), $@, warnings,
@@ -33,7 +35,11 @@ use Socket;
 use Storable ();
 use Time::HiRes ();
 
-use constant PARTING => 2;    # seconds we wait for the server's end
+use constant {
+    PARTING  => 2,         # seconds we wait for the server's end
+    FAR      => 30,        # seconds, more than a busy machine takes
+    INTERVAL => 20_000,    # microseconds
+};
 
 our %COUNT;
 
@@ -384,12 +390,23 @@ sub within {
     return $done;
 }
 
+sub interrupted {
+    my ($t, $code) = @_;
+    local $SIG{ALRM} = sub { die "met\n" if $t->{server}->was_met };
+    Time::HiRes::ualarm(INTERVAL, INTERVAL);
+    my $done = eval { $code->(); 1 };
+    my $err  = $@;
+    Time::HiRes::ualarm(0);
+    die $err if !$done && $err ne "met\n";
+    return !$done;
+}
+
 sub timing {
     my ($t, $secs, $code) = @_;
     my $from = Time::HiRes::time();
     $code->();
     my $took = Time::HiRes::time() - $from;
-    push @{ $t->{seen} }, [ 'time', $took < 0.7 * $secs ? 'at once' : $took > 6 * $secs + 1 ? 'far too long' : 'waited' ];
+    push @{ $t->{seen} }, [ 'time', $took < 0.7 * $secs ? 'at once' : $took > $secs + FAR ? 'far too long' : 'waited' ];
     return $took;
 }
 

@@ -24,6 +24,7 @@ use Time::HiRes ();
 use constant {
     END_OF_DATA => "\r\n.\r\n",
     READ_SIZE   => 65536,
+    MEETING_POLL => 0.01,
     SEGMENT_GAP => 0.002,         # long enough for a segment to travel alone
 };
 
@@ -216,6 +217,16 @@ sub drip {
 }
 
 sub delay { my ($self, $secs) = @_; $self->{server}->wait_for(undef, 0, $secs); return }
+# Tells the client's process that the script has come so far, and waits until it
+# has seen that: NSX::Test::Server->was_met is true there once.
+sub meet {
+    my $self = shift;
+    my $file = $self->{server}->meeting;
+    open my $fh, '>', $file or die "$file: $!";
+    $self->delay(MEETING_POLL) until !-e $file or $self->{server}{stopped};
+    return;
+}
+
 sub stall { my ($self, $secs) = @_; return $self->delay($secs) }
 
 # ---- ends
