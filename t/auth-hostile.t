@@ -98,7 +98,7 @@ subtest 'the connection breaks' => sub {
     my $server = NSX::Test::Server->start(connections => [[
         '220 mx', '<', ['send', "250-mx\r\n250 AUTH LOGIN\r\n"], '<', '334 VXNlcg==', '<', ['stall', 10]
     ]]);
-    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 0.5);
+    my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => 2);
     ok !$smtp->auth($user, $password), 'a server that falls silent';
     like $smtp->message, qr/Timeout/, 'is a timeout';
     ok !defined fileno $smtp, 'and the session is closed';

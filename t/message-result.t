@@ -124,7 +124,7 @@ rows(
         to => [ 'bob@test unknown - 4.4.2 end', 'bad@test refused 550 - rcpt', 'carol@test unknown - 4.4.2 end' ] },
 
     { name => 'Timeout after the end',
-        server => { replies => { END => \'silence' } }, new => [ Timeout => 0.3 ],
+        server => { replies => { END => \'silence' } }, new => [ Timeout => 2 ],
         send => [], outcome => 'unknown', to => ['bob@test unknown - 4.4.2 end'] },
 
     { name => 'no reply, but a line without a code, before the end',
