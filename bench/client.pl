@@ -24,6 +24,9 @@ my %WORK = (
     rounds_1   => sub { messages(body(1024), 1) },
     rounds_20  => sub { messages(body(1024), 20) },
     rounds_100 => sub { messages(body(1024), 100) },
+    whole      => sub { whole(body(1024), 1) },
+    whole_100  => sub { whole(body(1024), 100) },
+    flight_100 => sub { whole(body(1024), 100, SkipBad => 1, Pipelining => 'message') },
     one_chunk  => sub { messages(body($count * 1024**2), 1, 1) },
     lines      => \&lines,
     tls_body   => \&tls_body,
@@ -90,6 +93,21 @@ sub messages {
         for (1 .. $messages || $count) {
             envelope($smtp, $recipients);
             $smtp->datasend($body) && $smtp->dataend or die $smtp->message;
+        }
+    });
+    $smtp->quit;
+}
+
+# COUNT messages by send_message; by its methods where the class has none.
+sub whole {
+    my ($body, $recipients, @options) = @_;
+    return messages($body, $recipients) if !$class->can('send_message');
+    my $smtp = dial();
+    my @to = ($TO) x $recipients;
+    measure(sub {
+        for (1 .. $count) {
+            my $result = $smtp->send_message(From => $FROM, To => \@to, Data => $body, @options);
+            $result or die "$result\n";
         }
     });
     $smtp->quit;
