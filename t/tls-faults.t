@@ -146,11 +146,12 @@ subtest 'a command that waits for room when a handler dies' => sub {
     });
     my $server = $keep[1];
     ok($smtp->command('NOOP'), 'a command');
-    my $inside = 0;
-    local $SIG{ALRM} = sub { die "handler\n" if $inside && !has_room($smtp) };
+    # Twice in one command: the first may be before it is tried.
+    my ($inside, $ran) = (0, 0);
+    local $SIG{ALRM} = sub { die "handler\n" if $inside && !has_room($smtp) && $ran++ };
     Time::HiRes::ualarm(100_000, 100_000);
     ok(!eval {
-        for (1 .. 10_000) { $inside = 1; $smtp->command('NOOP', 'x' x 8_000); $inside = 0 }
+        for (1 .. 10_000) { ($inside, $ran) = (1, 0); $smtp->command('NOOP', 'x' x 8_000); $inside = 0 }
         1;
     }, 'commands, until there is no room');
     Time::HiRes::ualarm(0);
