@@ -62,6 +62,7 @@ use NSX::Test::Oracle::Client;
 use NSX::Test::Server;
 
 our @EXPORT = qw(oracle talk);
+*talk = \&NSX::Test::Server::talk;
 use Exporter 'import';
 
 use constant SCENARIO_LIMIT => 180;   # seconds, then the client is killed
@@ -69,21 +70,6 @@ use constant POLL           => 0.01;
 use constant OLDEST_COMPARED => 3.05; # before it, replies and state were kept otherwise
 use constant LONELY_RELEASE => 3.12;
 use constant SHOWN          => 8;     # differences told for each scenario
-
-# A connection script: banner, answer to EHLO with the extensions, and then a
-# reply for each line of the client.
-sub talk {
-    my ($extensions, @replies) = @_;
-    my @lines = ('mx.test greets you', @$extensions);
-    my $last = pop @lines;
-    return [
-        '220 mx.test ready',
-        qr/^EHLO /,
-        (map {"250-$_"} @lines),
-        "250 $last",
-        map { ('<', $_) } @replies
-    ];
-}
 
 sub oracle {
     my @scenarios = @_;
@@ -211,16 +197,8 @@ sub _start {
 
 sub _server {
     my $scenario = shift;
-    my $ehlo = $scenario->{ehlo} || [];
-    my @how =
-          $scenario->{scripts} ? (connections => $scenario->{scripts})
-        : $scenario->{script}  ? (connections => [ $scenario->{script} ])
-        : $scenario->{replies} ? (connections => [ talk($ehlo, @{ $scenario->{replies} }) ])
-        : $scenario->{smtp}    ? (smtp        => $scenario->{smtp})
-        : $scenario->{ehlo} || $scenario->{calls} ? (smtp => { extensions => $ehlo })
-        :                        return;
-    return NSX::Test::Server->start(@how, limit => SCENARIO_LIMIT + 5,
-        %{ $scenario->{server} || {} });
+    return if !grep { $scenario->{$_} } qw(scripts script replies smtp ehlo calls);
+    return NSX::Test::Server->start_for($scenario, SCENARIO_LIMIT + 5);
 }
 
 # Ends what has ended; true when anything had.

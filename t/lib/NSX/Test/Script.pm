@@ -15,7 +15,7 @@ package NSX::Test::Script;
 # The code has strict, warnings, $host, $port, $ENV{NSX_STOCK} (true with stock), out(LIST), which prints a line, and
 # parts($scalar), which is a deep copy as text. An entry:
 #   name, code
-#   smtp, ehlo, replies, script, scripts, server   the server, see _server; smtp => {} otherwise
+#   smtp, ehlo, replies, script, scripts, server   the server, as in NSX::Test::Oracle; smtp => {} otherwise
 #   as        the ways ours is run: 'replace' (the default): -MNet::SMTP::XS=:replace
 #             'after': the core module is loaded first; 'env': PERL5OPT; 'use': a line
 #             at the top of the script; 'plain': as it stands; 'direct': each Net::SMTP in the script
@@ -145,7 +145,7 @@ sub _said_wrong {
 sub _start {
     my ($entry, $way) = @_;
     my $stem = "$dir/" . $count++;
-    my $server = _server($entry);
+    my $server = NSX::Test::Server->start_for($entry, LIMIT + 5);
     my $code = $entry->{code};
     if ($way eq 'direct') {
         $code =~ s/\bNet::Cmd\b/Net::SMTP::XS::Cmd/g;
@@ -178,19 +178,6 @@ sub _start {
 sub _includes {
     return grep { -e "$_/Net/SMTP/XS.pm" or -d "$_/auto/Net/SMTP/XS" }
         map { File::Spec->rel2abs($_) } grep { !ref } @INC;
-}
-
-sub _server {
-    my $entry = shift;
-    my %arg = (limit => LIMIT + 5, %{ $entry->{server} || {} });
-    if    ($entry->{scripts}) { $arg{connections} = $entry->{scripts} }
-    elsif ($entry->{script})  { $arg{connections} = [ $entry->{script} ] }
-    elsif ($entry->{replies}) {
-        my @replies = map { ('<', $_) } @{ $entry->{replies} };
-        $arg{connections} = [ [ '220 mx.test ready', '<', "250 mx.test", @replies ] ];
-    }
-    else { $arg{smtp} = { extensions => $entry->{ehlo} || [], %{ $entry->{smtp} || {} } } }
-    return NSX::Test::Server->start(%arg);
 }
 
 sub _wait {

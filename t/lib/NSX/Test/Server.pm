@@ -77,6 +77,34 @@ sub start {
     return $self;
 }
 
+# A connection script: banner, answer to EHLO with the extensions, and then a
+# reply for each line of the client.
+sub talk {
+    my ($extensions, @replies) = @_;
+    my @lines = ('mx.test greets you', @$extensions);
+    my $last = pop @lines;
+    return [
+        '220 mx.test ready',
+        qr/^EHLO /,
+        (map {"250-$_"} @lines),
+        "250 $last",
+        map { ('<', $_) } @replies
+    ];
+}
+
+# The server that an entry of a table of tests asks for: scripts, script, replies,
+# or smtp with the extensions in ehlo; server has further arguments.
+sub start_for {
+    my ($class, $entry, $limit) = @_;
+    my $ehlo = $entry->{ehlo} || [];
+    my @how =
+          $entry->{scripts} ? (connections => $entry->{scripts})
+        : $entry->{script}  ? (connections => [ $entry->{script} ])
+        : $entry->{replies} ? (connections => [ talk($ehlo, @{ $entry->{replies} }) ])
+        :   (smtp => ref $entry->{smtp} eq 'ARRAY' ? $entry->{smtp} : { extensions => $ehlo, %{ $entry->{smtp} || {} } });
+    return $class->start(@how, limit => $limit, %{ $entry->{server} || {} });
+}
+
 sub host { $_[0]{host} }
 sub port { $_[0]{port} }
 sub path { $_[0]{path} }
