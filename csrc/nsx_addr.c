@@ -144,6 +144,22 @@ static void first_angle(const char *in, size_t n, struct nsx_addr *out)
     out->bracketed = 1;
 }
 
+/* 1 when the input is an address and nothing else: ASCII without quotes,
+ * comments, brackets or white space.  Most are. */
+static int is_bare(const char *in, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)in[i];
+
+        if (c <= ' ' || c > '~' || c == '"' || c == '(' || c == '<'
+            || c == '>')
+            return 0;
+    }
+    return n > 0;
+}
+
 void nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
                       struct nsx_addr *out)
 {
@@ -151,6 +167,12 @@ void nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
     int address_outside = 0;
     size_t i = 0;
 
+    if (is_bare(in, n)) {
+        out->text = in;
+        out->len = n;
+        out->bracketed = 0;
+        return;
+    }
     trim(in, n, text, out);
     while (i < n) {
         if (in[i] == '"')

@@ -25,20 +25,25 @@ nsx_keys_boot(pTHX_ SV **keys)
         keys[i] = newSVpvn_share(key_names[i], (I32)strlen(key_names[i]), 0);
 }
 
+static HE *
+shared_entry(HV *hv, SV *name)
+{
+    const HEK *key = SvSHARED_HEK_FROM_PV(SvPVX_const(name));
+    HE *he = HvARRAY(hv)[SvSHARED_HASH(name) & HvMAX(hv)];
+
+    while (he && (HeKEY_hek(he) != key || HeVAL(he) == &PL_sv_placeholder))
+        he = HeNEXT(he);
+    return he;
+}
+
 /* The entry of a name, by the address of the shared key: quicker than perl's
  * own look-up.  Only where every key of the hash is shared and plain. */
 static HE *
 find(pTHX_ HV *hv, SV *name)
 {
-    const HEK *key = SvSHARED_HEK_FROM_PV(SvPVX_const(name));
-    HE *he;
-
     if (SvMAGICAL((SV *)hv) || !HvSHAREKEYS(hv) || HvHASKFLAGS(hv))
         return hv_fetch_ent(hv, name, 0, SvSHARED_HASH(name));
-    he = HvARRAY(hv) ? HvARRAY(hv)[SvSHARED_HASH(name) & HvMAX(hv)] : NULL;
-    while (he && (HeKEY_hek(he) != key || HeVAL(he) == &PL_sv_placeholder))
-        he = HeNEXT(he);
-    return he;
+    return HvARRAY(hv) ? shared_entry(hv, name) : NULL;
 }
 
 static SV *
@@ -58,6 +63,24 @@ fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
     if (!he && lvalue)
         he = hv_fetch_ent(hv, name, 1, SvSHARED_HASH(name));
     return he ? HeVAL(he) : NULL;
+}
+
+int
+nsx_facts(pTHX_ GV *gv, SV **facts)
+{
+    dNSX_CXT;
+    HV *hv = GvHV(gv);
+    int i;
+
+    if (!hv || SvMAGICAL((SV *)hv) || !HvSHAREKEYS(hv) || HvHASKFLAGS(hv)
+        || !HvARRAY(hv))
+        return 0;
+    for (i = 0; i < NSX_KEY_COUNT; i++) {
+        HE *he = shared_entry(hv, NSX_CXT->keys[i]);
+
+        facts[i] = he ? HeVAL(he) : NULL;
+    }
+    return 1;
 }
 
 SV *

@@ -31,6 +31,10 @@ SV *nsx_fact(pTHX_ GV *gv, enum nsx_key key);
 /* The same, its magic not read. */
 SV *nsx_fact_raw(pTHX_ GV *gv, enum nsx_key key);
 
+/* All facts at once, their magic not read, NULL for those that are not there:
+ * 1, or 0 where the hash is of a kind that needs perl's own look-up. */
+int nsx_facts(pTHX_ GV *gv, SV **facts);
+
 /* The same, made when missing. */
 SV *nsx_fact_lvalue(pTHX_ GV *gv, enum nsx_key key);
 

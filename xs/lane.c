@@ -44,10 +44,10 @@ store(pTHX_ struct nsx_straight *l)
     const struct nsx_answer *a = nsx_session_reply(&l->obj->session);
     const int digit = a->code[0];
 
-    sv_setpvn(l->code, a->code, NSX_CODE_DIGITS);
-    if (SvUTF8(l->code))
-        SvUTF8_off(l->code);
-    store_lines(aTHX_ nsx_own_lines(l->resp), a);
+    sv_setpvn(l->fact[NSX_K_CODE], a->code, NSX_CODE_DIGITS);
+    if (SvUTF8(l->fact[NSX_K_CODE]))
+        SvUTF8_off(l->fact[NSX_K_CODE]);
+    store_lines(aTHX_ nsx_own_lines(l->fact[NSX_K_RESP]), a);
     nsx_session_take(&l->obj->session);
     l->obj->replies++;
     l->obj->touched = nsx_clock_ms();
@@ -121,7 +121,7 @@ find_path(pTHX_ struct nsx_straight *l, SV *addr, struct nsx_addr *found)
 
     if (!SvPOK(addr) || SvGMAGICAL(addr) || SvROK(addr) || SvUTF8(addr)
         || isGV(addr) || nsx_addr_replaced(aTHX)
-        || !nsx_plain_truth(aTHX_ l->gv, NSX_K_EXACT, &exact))
+        || !nsx_plain_truth(aTHX_ l->fact[NSX_K_EXACT], &exact))
         return 0;
     if (exact)
         nsx_addr_exact(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
@@ -171,7 +171,7 @@ nsx_lane_mail(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_straight l;
 
     return nsx_straight_enter(aTHX_ &l, self, 0)
-        && !nsx_fact_raw(aTHX_ l.gv, NSX_K_CHUNKING)
+        && !l.fact[NSX_K_CHUNKING]
         && find_path(aTHX_ &l, addr, &path)
         && command(aTHX_ &l, NSX_VERB_MAIL, "MAIL FROM:", &path, ok);
 }
@@ -191,7 +191,7 @@ nsx_lane_data(pTHX_ SV *self, int *ok)
 {
     struct nsx_straight l;
 
-    if (!nsx_straight_enter(aTHX_ &l, self, 0) || nsx_fact_raw(aTHX_ l.gv, NSX_K_CHUNKING)
+    if (!nsx_straight_enter(aTHX_ &l, self, 0) || l.fact[NSX_K_CHUNKING]
         || !command(aTHX_ &l, NSX_VERB_DATA, "DATA", NULL, ok))
         return 0;
     if (*ok) /* what datasend without text does */
@@ -206,8 +206,8 @@ nsx_lane_datasend(pTHX_ SV *self, SV *text)
     struct nsx_straight l;
 
     if (!nsx_straight_enter(aTHX_ &l, self, 1)
-        || nsx_fact_raw(aTHX_ l.gv, NSX_K_BARE_CR) || l.obj->waits
-        || l.obj->ch.transport || !nsx_fact_raw(aTHX_ l.gv, NSX_K_DEBUG))
+        || l.fact[NSX_K_BARE_CR] || l.obj->waits
+        || l.obj->ch.transport || !l.fact[NSX_K_DEBUG])
         return 0;
     op.gv = l.gv;
     op.obj = l.obj;

@@ -28,11 +28,10 @@ has_handle(pTHX_ const struct nsx_straight *l)
         && PerlIO_fileno(nsx_layer_below(IoIFP(io))) == l->obj->ch.io.fd;
 }
 
-/* A fact that can be looked at without running code: its truth is in *is. */
+/* What can be looked at without running code: its truth is in *is. */
 int
-nsx_plain_truth(pTHX_ GV *gv, enum nsx_key key, int *is)
+nsx_plain_truth(pTHX_ SV *sv, int *is)
 {
-    SV *sv = nsx_fact_raw(aTHX_ gv, key);
 
     *is = 0;
     if (!sv)
@@ -44,19 +43,17 @@ nsx_plain_truth(pTHX_ GV *gv, enum nsx_key key, int *is)
 }
 
 static int
-is_unset(pTHX_ GV *gv, enum nsx_key key)
+is_unset(pTHX_ SV *sv)
 {
     int is;
 
-    return nsx_plain_truth(aTHX_ gv, key, &is) && !is;
+    return nsx_plain_truth(aTHX_ sv, &is) && !is;
 }
 
 /* Nothing was put back by ungetline. */
 static int
-has_no_lines(pTHX_ GV *gv)
+has_no_lines(SV *sv)
 {
-    SV *sv = nsx_fact_raw(aTHX_ gv, NSX_K_LINES);
-
     return !sv
         || (SvROK(sv) && !SvGMAGICAL(sv) && SvTYPE(SvRV(sv)) == SVt_PVAV
             && !SvMAGICAL(SvRV(sv)) && AvFILLp((AV *)SvRV(sv)) < 0);
@@ -65,7 +62,7 @@ has_no_lines(pTHX_ GV *gv)
 static int
 plain_timeout(pTHX_ struct nsx_straight *l)
 {
-    SV *sv = nsx_fact_raw(aTHX_ l->gv, NSX_K_IO_TIMEOUT);
+    SV *sv = l->fact[NSX_K_IO_TIMEOUT];
 
     l->timeout = 0;
     if (!sv || !SvOK(sv))
@@ -116,15 +113,15 @@ nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data)
         return 0;
     l->gv = (GV *)SvRV(self);
     l->obj = nsx_object_find(aTHX_ l->gv);
-    if (!l->obj || !GvHV(l->gv) || !is_idle(l->obj)
+    if (!l->obj || !nsx_facts(aTHX_ l->gv, l->fact) || !is_idle(l->obj)
         || !nsx_class_is_ours(aTHX_ SvSTASH((SV *)l->gv))
-        || !is_unset(aTHX_ l->gv, NSX_K_DEBUG) || !has_no_lines(aTHX_ l->gv)
-        || (nsx_fact_raw(aTHX_ l->gv, NSX_K_LAST_CH) != NULL) != in_data
+        || !is_unset(aTHX_ l->fact[NSX_K_DEBUG])
+        || !has_no_lines(l->fact[NSX_K_LINES])
+        || (l->fact[NSX_K_LAST_CH] != NULL) != in_data
         || !plain_timeout(aTHX_ l) || !has_handle(aTHX_ l))
         return 0;
-    l->code = nsx_fact_raw(aTHX_ l->gv, NSX_K_CODE);
-    l->resp = nsx_fact_raw(aTHX_ l->gv, NSX_K_RESP);
-    return is_own(l->code) && nsx_own_lines(l->resp) != NULL;
+    return is_own(l->fact[NSX_K_CODE])
+        && nsx_own_lines(l->fact[NSX_K_RESP]) != NULL;
 }
 
 /* What was read ahead may belong to a handle that was opened in the place of

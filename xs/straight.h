@@ -11,7 +11,7 @@
 struct nsx_straight {
     GV *gv;
     struct nsx_object *obj;
-    SV *code, *resp; /* the facts that the reply goes to */
+    SV *fact[NSX_KEY_COUNT]; /* as the call began */
     double timeout;
 };
 
@@ -24,8 +24,9 @@ int nsx_straight_is_same_file(pTHX_ struct nsx_straight *l);
 /* The object as the general path wants it. */
 void nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op);
 
-/* A fact that can be looked at without running code: its truth is in *is. */
-int nsx_plain_truth(pTHX_ GV *gv, enum nsx_key key, int *is);
+/* 1 when a fact (NULL: none) can be looked at without running code; *is is its
+ * truth then. */
+int nsx_plain_truth(pTHX_ SV *sv, int *is);
 
 /* A scalar with octets of its own, which may be written over; the array of a
  * reply, when only the hash has it, or NULL. */
