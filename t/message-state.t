@@ -75,6 +75,18 @@ subtest 'the object is dropped while its message is sent' => sub {
     is length $server->finish->{messages}[0]{data}, length($big) + ($big =~ tr/\n//), 'to its end';
 };
 
+subtest 'a method of ours is replaced where it stands' => sub {
+    my $server = NSX::Test::Server->start(smtp => {});
+    my $smtp = NSX::Test::Message::connect_to('Net::SMTP::XS', $server);
+    my ($mail, $seen) = (\&Net::SMTP::XS::mail, 0);
+    no warnings 'redefine';
+    local *Net::SMTP::XS::mail = sub { $seen++; goto &$mail };
+    ok $smtp->send_message(message_of()), 'sent';
+    is $seen, 1, 'by what stands there now';
+    $smtp->quit;
+    $server->finish;
+};
+
 # Another socket is given the descriptor that the message went to.
 subtest 'no octet reaches another handle with the same number' => sub {
     my $server = NSX::Test::Server->start(smtp => {});

@@ -197,13 +197,13 @@ sub send_messages {
 # --- who sends -----------------------------------------------------------------------
 
 # Methods that scripts call and sending goes through.
-my @public = qw(mail recipient data bdat bdatlast reset);
+my %public = map { $_ => Net::SMTP::XS->can($_) } qw(mail recipient data bdat bdatlast reset);
 
 sub _goes_by_its_methods {
     my ($smtp) = @_;
     return 1 if _goes_by_methods($smtp);
-    for my $name (@public) {
-        return 1 if $smtp->can($name) != \&{"Net::SMTP::XS::$name"};
+    for my $name (keys %public) {
+        return 1 if $smtp->can($name) != $public{$name};
     }
     return 0;
 }
