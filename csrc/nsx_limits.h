@@ -77,6 +77,9 @@
 /* Seconds a stapled OCSP answer that names no end is good for. */
 #define NSX_MAX_OCSP_AGE 86400L
 
+/* Sets of trust anchors that a process keeps for later connections. */
+#define NSX_MAX_SHARED_STORES 8u
+
 /* Comments, and angle pairs, of one address that may prove never to close;
  * such brackets after that many are ordinary characters.  Bounds the time. */
 #define NSX_MAX_ADDR_TRIES 16u

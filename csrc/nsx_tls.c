@@ -71,12 +71,6 @@ static void offer_session(struct nsx_tls *tls)
     }
 }
 
-static int wants_staple(int mode)
-{
-    return !(mode & NSX_TLS_OCSP_NO_STAPLE)
-        && (mode & (NSX_TLS_OCSP_TRY_STAPLE | NSX_TLS_OCSP_MUST_STAPLE));
-}
-
 static int set_up(struct nsx_tls *tls)
 {
     BIO *bio;
@@ -91,7 +85,7 @@ static int set_up(struct nsx_tls *tls)
     if (tls->server_name
         && !SSL_set_tlsext_host_name(tls->ssl, tls->server_name))
         return 0;
-    if (wants_staple(tls->config->ocsp_mode))
+    if (nsx_tls_wants_staple(tls->config->ocsp_mode))
         SSL_set_tlsext_status_type(tls->ssl, TLSEXT_STATUSTYPE_ocsp);
     offer_session(tls);
     return 1;

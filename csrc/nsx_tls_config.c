@@ -36,44 +36,16 @@ static int hash_int(EVP_MD_CTX *md, int value)
     return nsx_tls_hash_octets(md, &value, sizeof value);
 }
 
-static int hash_list(EVP_MD_CTX *md, const char *const *list, size_t n,
-                     int (*hash_one)(EVP_MD_CTX *, const char *))
-{
-    size_t i;
-    int ok = nsx_tls_hash_octets(md, &n, sizeof n);
-
-    for (i = 0; ok && i < n; i++)
-        ok = hash_one(md, list[i]);
-    return ok;
-}
-
 static int hash_verification(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
     return hash_int(md, o->verify_mode) && hash_int(md, o->verify_callback)
         && hash_int(md, o->names.check) && hash_int(md, (int)o->names.in_cn)
         && hash_int(md, (int)o->names.in_alt)
         && hash_int(md, (int)o->names.cn) && hash_int(md, o->names.ip_in_cn)
-        && hash_list(md, o->pins, o->pin_count, nsx_tls_hash_text)
+        && nsx_tls_hash_list(md, o->pins, o->pin_count, nsx_tls_hash_text)
         && hash_int(md, o->pins_required) && hash_int(md, o->check_crl)
         && nsx_tls_hash_file(md, o->crl_file) && hash_int(md, o->ocsp_mode)
         && nsx_tls_hash_text(md, o->identity);
-}
-
-static int wants_system(const struct nsx_tls_options *o)
-{
-    return !o->ca_none && !o->ca_pem && !o->ca_file_count
-        && !o->ca_path_count;
-}
-
-static int hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
-{
-    return hash_int(md, o->ca_none)
-        && hash_list(md, o->ca_files, o->ca_file_count, nsx_tls_hash_file)
-        && hash_list(md, o->ca_paths, o->ca_path_count,
-                     nsx_tls_hash_directories)
-        && hash_int(md, wants_system(o))
-        && nsx_tls_hash_octets(md, o->ca_pem, o->ca_pem ? o->ca_pem_len : 0)
-        && (!wants_system(o) || nsx_tls_hash_system(md));
 }
 
 static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
@@ -82,7 +54,7 @@ static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
         && nsx_tls_hash_text(md, o->cipher_list)
         && nsx_tls_hash_text(md, o->ciphersuites)
         && nsx_tls_hash_text(md, o->groups)
-        && hash_list(md, o->alpn, o->alpn_count, nsx_tls_hash_text)
+        && nsx_tls_hash_list(md, o->alpn, o->alpn_count, nsx_tls_hash_text)
         && nsx_tls_hash_file(md, o->cert_file)
         && nsx_tls_hash_file(md, o->key_file);
 }
@@ -92,7 +64,7 @@ static int make_identity(struct nsx_tls_config *c,
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
-        && hash_verification(md, o) && hash_anchors(md, o)
+        && hash_verification(md, o) && nsx_tls_hash_anchors(md, o)
         && hash_protocol(md, o) && EVP_DigestFinal_ex(md, c->identity, NULL);
 
     EVP_MD_CTX_free(md);
@@ -220,7 +192,8 @@ static nsx_status build(struct nsx_tls_config *c,
     c->ocsp_mode = ocsp_mode(o);
     c->names = o->names;
     SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE
-                                 | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+                                 | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                                 | SSL_MODE_RELEASE_BUFFERS);
     /* A server that floods us with tickets must not keep one read busy past
      * the caller's deadline. */
     SSL_CTX_clear_mode(c->ctx, SSL_MODE_AUTO_RETRY);

@@ -177,6 +177,12 @@ static nsx_status refuse(const struct nsx_tls *tls, const struct finding *f,
         f->why);
 }
 
+int nsx_tls_wants_staple(int mode)
+{
+    return !(mode & NSX_TLS_OCSP_NO_STAPLE)
+        && (mode & (NSX_TLS_OCSP_TRY_STAPLE | NSX_TLS_OCSP_MUST_STAPLE));
+}
+
 nsx_status nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e)
 {
     int mode = tls->config->ocsp_mode;
@@ -184,8 +190,7 @@ nsx_status nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e)
 
     /* A resumed session was checked when it was new; a pinned certificate
      * needs no other voucher. */
-    if (mode & NSX_TLS_OCSP_NO_STAPLE || tls->trial.by_pin
-        || !(mode & (NSX_TLS_OCSP_TRY_STAPLE | NSX_TLS_OCSP_MUST_STAPLE))
+    if (!nsx_tls_wants_staple(mode) || tls->trial.by_pin
         || SSL_session_reused(tls->ssl))
         return NSX_OK;
     f = read_staple(tls->ssl);

@@ -82,3 +82,14 @@ int nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list)
         ok = nsx_tls_hash_file(md, dir);
     return ok;
 }
+
+int nsx_tls_hash_list(EVP_MD_CTX *md, const char *const *list, size_t n,
+                      int (*hash_one)(EVP_MD_CTX *, const char *))
+{
+    size_t i;
+    int ok = nsx_tls_hash_octets(md, &n, sizeof n);
+
+    for (i = 0; ok && i < n; i++)
+        ok = hash_one(md, list[i]);
+    return ok;
+}

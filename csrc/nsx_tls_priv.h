@@ -130,14 +130,27 @@ BIO *nsx_tls_bio_new(struct nsx_tls *tls);
 /* Judges the stapled answer; NSX_OK sets tls->staple. */
 nsx_status nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e);
 
-/* --- nsx_tls_system.c --- */
+/* What asks the server for an answer. */
+int nsx_tls_wants_staple(int ocsp_mode);
 
-/* The system's trust anchors as they are now: a reference to a store that
- * others use too, so nothing may be added to it; or NULL. */
-X509_STORE *nsx_tls_system_store(void);
+/* --- nsx_tls_store.c --- */
+
+/* The trust anchors of the options: a reference to a store that others may
+ * use too, so nothing may be added to it unless check_crl is on; or NULL with
+ * *e filled. */
+X509_STORE *nsx_tls_store(const struct nsx_tls_options *o,
+                          struct nsx_error *e);
 
 /* What tells them apart from others: equal while they are unchanged. */
-int nsx_tls_hash_system(EVP_MD_CTX *md);
+int nsx_tls_hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o);
+
+/* --- nsx_tls_bundle.c --- */
+
+/* The certificates of a PEM file become trust anchors of the store.  1, or 0
+ * with OpenSSL's reason in its queue when there is none or one is broken;
+ * what is broken behind the subject shows when it is asked for, and is then
+ * no anchor.  To be done before the store is shared. */
+int nsx_tls_bundle_add(X509_STORE *store, const char *file);
 
 /* --- nsx_tls_path.c --- */
 
@@ -155,6 +168,8 @@ int nsx_tls_hash_file(EVP_MD_CTX *md, const char *file);
 int nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list);
 int nsx_tls_hash_text(EVP_MD_CTX *md, const char *text);
 int nsx_tls_hash_octets(EVP_MD_CTX *md, const void *data, size_t n);
+int nsx_tls_hash_list(EVP_MD_CTX *md, const char *const *list, size_t n,
+                      int (*hash_one)(EVP_MD_CTX *, const char *));
 
 /* --- nsx_tls_trust.c, nsx_tls_key.c, nsx_tls_protocol.c: parts of a
  * configuration; each applies its options to ctx --- */

@@ -4,10 +4,8 @@
 #include "nsx_tls_priv.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <openssl/pem.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static nsx_status unusable(struct nsx_error *e, const char *option,
                            const char *what)
@@ -25,77 +23,6 @@ static nsx_status unreadable(struct nsx_error *e, const char *option,
     return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_trust_apply",
                          "%s %s can't be used: %s", option, what,
                          strerror(errno));
-}
-
-static int can_open(const char *file)
-{
-    FILE *f = fopen(file, "r");
-
-    if (f)
-        fclose(f);
-    return f != NULL;
-}
-
-static nsx_status add_file(SSL_CTX *ctx, const char *file, struct nsx_error *e)
-{
-    if (!can_open(file))
-        return unreadable(e, "SSL_ca_file", file);
-    if (!SSL_CTX_load_verify_locations(ctx, file, NULL))
-        return unusable(e, "SSL_ca_file", file);
-    return NSX_OK;
-}
-
-/* 1 when one directory of the list exists. */
-static int any_directory(const char *list)
-{
-    char dir[NSX_TLS_MAX_PATH];
-    struct stat st;
-
-    while (nsx_tls_path_next(&list, dir, sizeof dir) > 0)
-        if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
-            return 1;
-    return 0;
-}
-
-static nsx_status add_directories(SSL_CTX *ctx,
-                                  const struct nsx_tls_options *o,
-                                  struct nsx_error *e)
-{
-    size_t i, there = 0;
-
-    for (i = 0; i < o->ca_path_count; i++) {
-        there += (size_t)any_directory(o->ca_paths[i]);
-        if (!SSL_CTX_load_verify_locations(ctx, NULL, o->ca_paths[i]))
-            return unusable(e, "SSL_ca_path", o->ca_paths[i]);
-    }
-    if (o->ca_path_count && !there)
-        return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_trust_apply",
-                             "SSL_ca_path %s does not exist", o->ca_paths[0]);
-    return NSX_OK;
-}
-
-static BIO *memory_bio(const void *data, size_t len)
-{
-    return len <= INT_MAX ? BIO_new_mem_buf(data, (int)len) : NULL;
-}
-
-static nsx_status add_pem(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                          struct nsx_error *e)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    BIO *bio = memory_bio(o->ca_pem, o->ca_pem_len);
-    size_t count = 0;
-    X509 *cert;
-
-    while (bio && (cert = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL))) {
-        count += (size_t)(X509_STORE_add_cert(store, cert) == 1);
-        X509_free(cert);
-    }
-    BIO_free(bio);
-    if (!count)
-        return unusable(e, "SSL_ca", "PEM text");
-    ERR_clear_error(); /* the end of the text counts as an error there */
-    return NSX_OK;
 }
 
 static nsx_status add_crl_file(SSL_CTX *ctx, const char *file,
@@ -121,39 +48,26 @@ static nsx_status add_crl_file(SSL_CTX *ctx, const char *file,
     return NSX_OK;
 }
 
-/* With a CRL to be added the store has to be our own. */
-static nsx_status add_system(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                             struct nsx_error *e)
+/* Whether anything will be verified: the chain, or an OCSP answer. */
+static int needs_anchors(const struct nsx_tls_options *o)
 {
-    X509_STORE *store;
-
-    if (o->crl_file) {
-        SSL_CTX_set_default_verify_paths(ctx); /* may find none */
-        ERR_clear_error();
-        return NSX_OK;
-    }
-    store = nsx_tls_system_store();
-    if (!store)
-        return nsx_error_set(e, NSX_E_NOMEM, "nsx_tls_trust_apply", NULL);
-    SSL_CTX_set_cert_store(ctx, store); /* takes the reference over */
-    return NSX_OK;
+    return o->verify_mode != NSX_TLS_VERIFY_NONE || o->verify_callback
+        || (o->ocsp_mode != NSX_TLS_OCSP_DEFAULT
+            && nsx_tls_wants_staple(o->ocsp_mode));
 }
 
 static nsx_status add_anchors(SSL_CTX *ctx, const struct nsx_tls_options *o,
                               struct nsx_error *e)
 {
-    nsx_status st = NSX_OK;
-    size_t i;
+    X509_STORE *store;
 
-    if (o->ca_none)
+    if (!needs_anchors(o))
         return NSX_OK;
-    if (!o->ca_pem && !o->ca_file_count && !o->ca_path_count)
-        return add_system(ctx, o, e);
-    if (o->ca_pem)
-        st = add_pem(ctx, o, e);
-    for (i = 0; st == NSX_OK && i < o->ca_file_count; i++)
-        st = add_file(ctx, o->ca_files[i], e);
-    return st == NSX_OK ? add_directories(ctx, o, e) : st;
+    store = nsx_tls_store(o, e);
+    if (!store)
+        return NSX_ERROR;
+    SSL_CTX_set_cert_store(ctx, store); /* takes the reference over */
+    return NSX_OK;
 }
 
 nsx_status nsx_tls_trust_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
