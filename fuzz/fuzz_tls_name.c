@@ -77,9 +77,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     n = (size_t)(host++ - name);
     h = size - 2 - n;
     if (nsx_tls_name_match(name, n, host, h, rule))
-        check_match(name, stripped(name, n), host, stripped(host, h), rule);
+        check_match(name, n, host, stripped(host, h), rule);
     else
-        CHECK(stripped(name, n) == 0 || stripped(name, n) != stripped(host, h)
+        CHECK(n == 0 || n != stripped(host, h)
               || memchr(host, '\0', h) || !equal(name, host, n < h ? n : h)
               || memchr(name, '*', n));
     CHECK(!nsx_tls_name_match(name, n, name, n, rule) || n > 0);
