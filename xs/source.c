@@ -170,7 +170,8 @@ nsx_letter_own_pieces(pTHX_ struct letter *l)
 }
 
 /* Calls Net::SMTP::XS::Message::NAME, and keeps what it dies with: the engine
- * has to end the message first.  The value is a mortal, or NULL. */
+ * has to end the message first.  The value is owned by who asked, or NULL: a
+ * mortal would stay until the whole message is sent. */
 static SV *
 call_caller(pTHX_ struct letter *l, const char *name, int argc, SV **argv)
 {
@@ -200,7 +201,7 @@ call_caller(pTHX_ struct letter *l, const char *name, int argc, SV **argv)
     }
     FREETMPS;
     LEAVE;
-    return ret ? sv_2mortal(ret) : NULL;
+    return ret;
 }
 
 void
@@ -216,13 +217,15 @@ nsx_letter_feed(pTHX_ struct letter *l)
     ret = call_caller(aTHX_ l, "Net::SMTP::XS::Message::_next_piece", 2, argv);
     if (!ret)
         return;
-    if (!SvROK(ret)) {
-        l->at_end = 1;
-        return;
+    if (SvROK(ret)) {
+        SvREFCNT_dec(l->piece);
+        l->piece = SvREFCNT_inc_simple_NN(SvRV(ret));
+        l->is_ready = 1;
     }
-    SvREFCNT_dec(l->piece);
-    l->piece = SvREFCNT_inc_simple_NN(SvRV(ret));
-    l->is_ready = 1;
+    else {
+        l->at_end = 1;
+    }
+    SvREFCNT_dec_NN(ret);
 }
 
 int
@@ -236,11 +239,15 @@ nsx_letter_tell(pTHX_ struct letter *l, SV *code)
         return 0;
     l->told = octets;
     nsx_letter_own_pieces(aTHX_ l);
+    ENTER;
+    SAVETMPS;
     argv[0] = code;
     argv[1] = sv_2mortal(newSVnv((NV)octets));
     argv[2] = total == NSX_SIZE_UNKNOWN ? &PL_sv_undef
                                         : sv_2mortal(newSVnv((NV)total));
-    (void)call_caller(aTHX_ l, "Net::SMTP::XS::Message::_tell", 3, argv);
+    SvREFCNT_dec(call_caller(aTHX_ l, "Net::SMTP::XS::Message::_tell", 3, argv));
+    FREETMPS;
+    LEAVE;
     if (l->why)
         nsx_message_cancel(&l->m);
     return 1;

@@ -6,6 +6,7 @@ use warnings;
 use lib 't/lib';
 
 use Config;
+use File::Temp ();
 use IO::Handle;
 use Net::SMTP::XS;
 use Socket;
@@ -156,6 +157,75 @@ for my $case (
             my $before = peak();
             $t->ok($s->$method($body), 'not sent');
             my $grown = peak() - $before;
+            $t->ok($grown < BODY, "it takes $grown kB");
+        }, limit => 60;
+    }
+}
+
+# An object whose peer takes messages, by DATA or by BDAT, and keeps nothing.
+sub mailbox {
+    my $t = shift;
+    my ($s, $peer) = $t->wired;
+    my $pid = fork;
+    if (!$pid) {
+        close $s;
+        take_messages($peer);
+        POSIX::_exit(0);
+    }
+    close $peer;
+    $s->hello('x');
+    return $s;
+}
+
+sub take_messages {
+    my $peer = shift;
+    while (defined(my $line = readline $peer)) {
+        if ($line =~ /^EHLO/) {
+            syswrite $peer, "250-mx.test\r\n250-PIPELINING\r\n250 CHUNKING\r\n";
+            next;
+        }
+        if ($line =~ /^DATA/) {
+            syswrite $peer, "354 go\r\n";
+            1 while defined($line = readline $peer) && $line ne ".\r\n";
+        }
+        elsif ($line =~ /^BDAT (\d+)/) {
+            my $left = $1;
+            while ($left > 0) {
+                my $n = read $peer, my $octets, $left < 65536 ? $left : 65536 or return;
+                $left -= $n;
+            }
+        }
+        syswrite $peer, "250 ok\r\n";
+    }
+    return;
+}
+
+my $hundred = 100 * $mb / 72;
+for my $case (
+    [ 'a string'    => sub { $long x $hundred } ],
+    [ 'a reference' => sub { my $text = $long x $hundred; \$text } ],
+    [ 'a handle'    => sub {
+        my $fh = File::Temp->new;
+        my $block = $long x 1000;
+        print $fh $block for 1 .. $hundred / 1000;
+        seek $fh, 0, 0;
+        return $fh;
+    } ],
+    [ 'code' => sub { my ($block, $n) = ($long x 100, $hundred / 100); sub { $n-- > 0 ? $block : undef } } ],
+) {
+    my ($name, $make) = @$case;
+    for my $chunking (0, 1) {
+        attack "send_message of 100 MB from $name, Chunking $chunking", sub {
+            my $t = shift;
+            my $s = mailbox($t);
+            my @message = (From => 'a@test', To => 'b@test', Chunking => $chunking, Data =>);
+            $s->send_message(@message, $_) for "warm\n" x 20_000, sub {undef};
+            my $body   = $make->();
+            my $before = peak();
+            my $result = $s->send_message(@message, $body);
+            my $grown  = peak() - $before;
+            $t->ok($result, "not sent: $result");
+            $t->ok($result->octets > 100 * $mb, 'only ' . $result->octets);
             $t->ok($grown < BODY, "it takes $grown kB");
         }, limit => 60;
     }
