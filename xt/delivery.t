@@ -20,6 +20,7 @@ use lib "$FindBin::Bin/lib", "$FindBin::Bin/../t/lib";
 use Test::More;
 use Time::HiRes qw(time);
 
+use NSX::Author::Messages qw(read_messages difference);
 use NSX::Author::Postfix;
 use NSX::Author::Sink;
 
@@ -153,35 +154,6 @@ sub delivered_form {
     $octets =~ s/\r*\n/\n/g;
     $octets .= "\n" if $octets !~ /\n\z/;
     return $octets;
-}
-
-sub difference {
-    my ($got, $want) = @_;
-    return if $got eq $want;
-    my $at = 0;
-    $at++ while substr($got, $at, 1) eq substr($want, $at, 1);
-    return sprintf '%d octets for %d, differ at %d: got %s, want %s',
-        length $got, length $want, $at,
-        map { show(substr $_, $at > 10 ? $at - 10 : 0, 40) } $got, $want;
-}
-
-sub show {
-    my ($text) = @_;
-    $text =~ s/([^\x21-\x7e ])/sprintf '\\x%02x', ord $1/ge;
-    return qq("$text");
-}
-
-sub read_messages {
-    my ($dir) = @_;
-    my ($folder) = $dir =~ m{([^/]+)\z};
-    my %found;
-    for my $file (glob "$dir/*.eml") {
-        my ($name) = $file =~ m{([^/]+)\.eml\z};
-        open my $fh, '<:raw', $file or die "$file: $!";
-        local $/;
-        $found{"$folder/$name"} = <$fh>;
-    }
-    return %found;
 }
 
 sub lines  { $_[0] =~ /([^\n]*\n|[^\n]+\z)/g }

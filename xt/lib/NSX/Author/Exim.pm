@@ -1,8 +1,9 @@
 package NSX::Author::Exim;
 
-# Exim with a configuration of its own; see NSX::Author::Server.  It takes any
-# mail and delivers none.  AUTH on every port, EXTERNAL by a client certificate
-# of our authority.
+# Exim with a configuration of its own; see NSX::Author::Server.  On its port
+# smtp it takes any mail and delivers it; on the others it takes mail from those
+# who log in and delivers none.  AUTH on every port, EXTERNAL by a client
+# certificate of our authority.
 
 use strict;
 use warnings;
@@ -15,14 +16,26 @@ my @packages = qw(exim4-daemon-heavy exim4-base libmariadb3 libidn12 libspf2-2 l
     libnsl2 libldap-2.5-0);
 
 sub missing  { NSX::Author::Cell->missing(@packages) }
-sub services { qw(auth submission smtps) }
+sub services { qw(smtp auth submission smtps) }
 
 sub configure {
     my ($self) = @_;
     mkdir "$self->{dir}/spool" or die "spool: $!";
     chmod 0777, "$self->{dir}/spool";
     chmod 0644, $self->{certificate}{key};
+    $self->write_exim_script($self->write_deliver_script);
     $self->spew('exim.conf', $self->exim_conf);
+}
+
+# Exim puts nothing that came from outside into a command, but into its
+# environment.
+sub write_exim_script {
+    my ($self, $deliver) = @_;
+    $self->spew('exim-deliver', <<"END");
+#!/bin/sh
+exec $deliver "\$LOCAL_PART" "\$SENDER" "\$LOCAL_PART\@\$DOMAIN"
+END
+    chmod 0755, "$self->{dir}/exim-deliver";
 }
 
 sub command {
@@ -42,7 +55,7 @@ sub exim_conf {
     return <<"END";
 primary_hostname = server.@{[ $self->DOMAIN ]}
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = $port->{auth} : $port->{submission} : $port->{smtps}
+daemon_smtp_ports = $port->{smtp} : $port->{auth} : $port->{submission} : $port->{smtps}
 tls_on_connect_ports = $port->{smtps}
 spool_directory = $dir/spool
 log_file_path = $dir/spool/%slog
@@ -55,16 +68,34 @@ tls_try_verify_hosts = *
 keep_environment =
 rfc1413_query_timeout = 0s
 acl_smtp_rcpt = check
+smtp_accept_queue_per_connection = 0
+smtp_accept_max_nonmail = 1000
+message_logs = false
 
 begin acl
 check:
+  deny local_parts = refused
+       message = no such mailbox
+  accept condition = \${if eq{\$received_port}{$port->{smtp}}}
   accept authenticated = *
   deny message = log in first
 
 begin routers
+mailbox:
+  driver = accept
+  condition = \${if eq{\$received_port}{$port->{smtp}}}
+  transport = deliver
 nowhere:
   driver = redirect
   data = :blackhole:
+
+begin transports
+deliver:
+  driver = pipe
+  command = $dir/exim-deliver
+  user = Debian-exim
+  message_prefix =
+  message_suffix =
 
 begin authenticators
 plain:

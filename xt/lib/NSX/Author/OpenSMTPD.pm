@@ -1,7 +1,8 @@
 package NSX::Author::OpenSMTPD;
 
-# OpenSMTPD with a configuration of its own; see NSX::Author::Server.  It takes
-# mail from those who log in and delivers none.  It offers AUTH under TLS only.
+# OpenSMTPD with a configuration of its own; see NSX::Author::Server.  On its
+# port smtp it takes any mail and delivers it; on the others it takes mail from
+# those who log in and delivers none.  It offers AUTH under TLS only.
 
 use strict;
 use warnings;
@@ -14,11 +15,12 @@ use parent 'NSX::Author::Server';
 my @packages = qw(opensmtpd/bullseye libssl1.1/bullseye libevent-2.1-7);
 
 sub missing  { NSX::Author::Cell->missing(@packages) }
-sub services { qw(submission smtps) }
+sub services { qw(smtp submission smtps) }
 
 sub configure {
     my ($self) = @_;
     $self->make_rsa_certificate;
+    $self->write_deliver_script;
     $self->spew('creds', $self->user . "\t" . crypt($self->password, '$6$hedgerow$') . "\n");
     $self->spew('smtpd.conf', $self->smtpd_conf);
 }
@@ -52,12 +54,17 @@ sub smtpd_conf {
     my ($dir, $port, $tls) = @$self{qw(dir port certificate)};
     my $name = 'server.' . $self->DOMAIN;
     return <<"END";
+smtp limit max-mails 1000
 pki server cert "$tls->{cert}"
 pki server key "$tls->{key}"
 table creds file:$dir/creds
+table mailboxes { "refused" = "error:550 no such mailbox", "@" = nobody }
+listen on 127.0.0.1 port $port->{smtp} hostname $name
 listen on 127.0.0.1 port $port->{submission} tls pki server auth <creds> hostname $name
 listen on 127.0.0.1 port $port->{smtps} smtps pki server auth <creds> hostname $name
+action "deliver" mda "$dir/deliver %{rcpt.user} %{sender} %{rcpt}" virtual <mailboxes>
 action "nowhere" relay host smtp://127.0.0.1:9
+match from any for domain "@{[ $self->DOMAIN ]}" action "deliver"
 match auth from any for any action "nowhere"
 END
 }

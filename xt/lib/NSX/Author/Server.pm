@@ -10,7 +10,8 @@ package NSX::Author::Server;
 #   $server->port('smtp')                    # see below
 #   $server->user, ->password, ->ca_file     # one account, one authority
 #   $server->address('case-7')               # a mailbox made by naming it;
-#                                            # Postfix refuses 'refused'
+#                                            # Postfix, Exim and OpenSMTPD
+#                                            # refuse 'refused'
 #   $server->delivered('case-7')             # waits; { from, to, octets } ...
 #   $server->stop
 #
@@ -20,6 +21,7 @@ package NSX::Author::Server;
 #   auth        AUTH required, in the clear
 #   submission  STARTTLS and AUTH required
 #   smtps       TLS from the first octet, AUTH required
+#   lmtp        LMTP, plain
 #
 # Everything lives in one temporary directory and on loopback.
 
@@ -134,6 +136,7 @@ sub delivered {
 sub parse_delivery {
     my ($self, $text) = @_;
     my ($from, $to, $octets) = split /\n/, $text, 3;
+    $octets =~ s/\A(?:Return-Path|Delivered-To):[^\n]*\n// for 1 .. 2;
     $octets =~ s/\AReceived:[^\n]*\n(?:[ \t][^\n]*\n)*//;
     return { from => $from, to => $to, octets => $octets };
 }
