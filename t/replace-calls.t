@@ -44,6 +44,8 @@ scripts(
     { name => '$NetConfig{smtp_hosts} changed at run time', scripts => $host_list->{connections}, code => 'use Net::SMTP; $Net::Config::NetConfig{smtp_hosts} = ["$host:$port"]; my $s = Net::SMTP->new(Timeout => 60) or die "none: $@"; out($s->host eq "$host:$port", $s->quit); require Net::Config; $s = Net::SMTP->new(Timeout => 60) or die "none: $@"; out($s->quit); Net::Config->import; { local $Net::Config::NetConfig{smtp_hosts} = []; my $n = Net::SMTP->new(Timeout => 60); out($n ? "one" : "none") } { no warnings "once"; $Net::SMTP::NetConfig{smtp_hosts} = ["$host:$port"]; } $s = Net::SMTP->new(Timeout => 60) or die; out($s->quit);', says => qr/^1 1\n1\nnone\n1$/m },
     { name => '$NetConfig{smtp_hosts} by a script that imports it', scripts => $host_list->{connections}, code => 'use Net::SMTP; use Net::Config qw(%NetConfig); $NetConfig{smtp_hosts} = ["$host:$port"]; my $s = Net::SMTP->new(Timeout => 60, Hello => "x.test") or die "none: $@"; out($s->quit);' },
 
+    script('options that programs deal with themselves', 'my $s = Net::SMTP->new($host, Port => $port, Timeout => 60, StartTLS => 1, Auth => ["a", "b"], Protocol => "tcp", Path => "/p") or die $@; out($s->mail("a\@test"), $s->quit);'),
+
     # failures
     script('$@ after a refused connection', "$refusing my \$s = Net::SMTP->new(\$host, Port => \$refused, Timeout => 60); my \$why = \$@ || \$!; out(defined \$s ? 'object' : 'none', \$why =~ s/\$refused/REFUSED/r, \$!{ECONNREFUSED} ? 'refused' : \"\$!\");", says => qr/^none .*refused/mi, wire => 0),
     script('$@ after a banner that refuses', 'my $s = Net::SMTP->new($host, Port => $port, Timeout => 60); out(defined $s ? "object" : "none", $@ || $!);', script => ['554 go away'], says => qr/^none Net::SMTP: 554 go away/m),

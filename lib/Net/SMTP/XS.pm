@@ -109,7 +109,7 @@ sub _replace_smtp {
         use Carp;
         use IO::Socket;
         use Socket;
-        sub new { Net::SMTP::XS::_new(sub { shift->SUPER::new(@_) }, @_) }
+        sub new { Net::SMTP::XS::_new_as_stock(sub { shift->SUPER::new(@_) }, @_) }
         1;
     } or die $@;
     require Net::Config;    # scripts edit its hash without loading it
@@ -204,9 +204,13 @@ sub _refused {
 # touched by them.
 my @connect_options = qw(Auth Handle Path Protocol StartTLS);
 
+# True while Net::SMTP's own new is called: programs give it options of such
+# names which they deal with themselves afterwards, and it ignores them.
+our $as_stock;
+
 sub _plan {
     my ($type, $host, $arg) = @_;
-    return if !grep { defined $arg->{$_} } @connect_options;
+    return if $as_stock || !grep { defined $arg->{$_} } @connect_options;
     require Net::SMTP::XS::Connect;
     return Net::SMTP::XS::Connect->new($type, $host, $arg);
 }
@@ -292,6 +296,11 @@ sub _new_socket {
 }
 
 sub new { _new(\&_new_socket, @_) }
+
+sub _new_as_stock {
+    local $as_stock = 1;
+    return &_new;
+}
 
 sub DESTROY { }
 
