@@ -21,16 +21,30 @@ another_block(pTHX)
     return SvPVX(sv_2mortal(newSV(NSX_BLOCK_SIZE)));
 }
 
+/* The interpreter ends: what waits is tried once, before the block goes. */
+static void
+free_block(pTHX_ void *arg)
+{
+    nsx_cxt *const cxt = (nsx_cxt *)arg;
+
+    if (cxt->waiting.obj)
+        nsx_layer_drop(aTHX_ cxt->waiting.obj);
+    nsx_free(cxt->block);
+    cxt->block = NULL;
+}
+
 /* The interpreter's own, whoever has it; made when first asked for. */
 char *
 nsx_block_own(pTHX)
 {
     dNSX_CXT;
 
-    if (!NSX_CXT->block)
-        NSX_CXT->block = (char *)nsx_alloc(NSX_BLOCK_SIZE);
+    if (NSX_CXT->block)
+        return NSX_CXT->block;
+    NSX_CXT->block = (char *)nsx_alloc(NSX_BLOCK_SIZE);
     if (!NSX_CXT->block)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    call_atexit(free_block, NSX_CXT);
     return NSX_CXT->block;
 }
 
@@ -46,13 +60,4 @@ nsx_block_borrow(pTHX)
     NSX_CXT->block_lent = 1;
     SAVEDESTRUCTOR_X(give_back, NSX_CXT);
     return NSX_CXT->block;
-}
-
-void
-nsx_block_free(pTHX)
-{
-    dNSX_CXT;
-
-    nsx_free(NSX_CXT->block);
-    NSX_CXT->block = NULL;
 }

@@ -11,6 +11,5 @@ char *nsx_block_borrow(pTHX);
 
 /* The interpreter's block itself, for who asks whether it is lent. */
 char *nsx_block_own(pTHX);
-void nsx_block_free(pTHX);
 
 #endif

@@ -22,7 +22,6 @@
 #define NSX_WAITING_GAP_MS 1
 #define NSX_WAITING_AGE_MS 200
 
-
 /* Puts text behind what waits, or begins to wait with it: 1, or 0 when it has
  * to be sent the ordinary way.  The first is for a call on self that is not
  * entered yet. */
