@@ -23,13 +23,15 @@
 #define LINE_LEN 71 /* octets of a body line before its CRLF */
 #define REPLY_SIZE 4096
 
-static void die(const char *what)
+static void
+die(const char *what)
 {
     perror(what);
     exit(1);
 }
 
-static void put(int fd, const char *p, size_t n)
+static void
+put(int fd, const char *p, size_t n)
 {
     while (n) {
         ssize_t done = write(fd, p, n);
@@ -41,7 +43,8 @@ static void put(int fd, const char *p, size_t n)
 }
 
 /* 1 when p[0..n) ends with a whole line that is a reply's last. */
-static int is_complete(const char *p, size_t n)
+static int
+is_complete(const char *p, size_t n)
 {
     size_t at = n;
 
@@ -52,7 +55,8 @@ static int is_complete(const char *p, size_t n)
     return p[at + 3] == ' ';
 }
 
-static void get_reply(int fd, char class)
+static void
+get_reply(int fd, char class)
 {
     char buf[REPLY_SIZE];
     size_t n = 0;
@@ -69,15 +73,17 @@ static void get_reply(int fd, char class)
     }
 }
 
-static void say(int fd, const char *command, char class)
+static void
+say(int fd, const char *command, char class)
 {
     put(fd, command, strlen(command));
     get_reply(fd, class);
 }
 
-static int dial(int port)
+static int
+dial(int port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET};
+    struct sockaddr_in a = { .sin_family = AF_INET };
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
     a.sin_port = htons((unsigned short)port);
@@ -89,7 +95,8 @@ static int dial(int port)
 }
 
 /* size octets of CRLF lines, then the end of data; *len counts both. */
-static char *make_body(size_t size, size_t *len)
+static char *
+make_body(size_t size, size_t *len)
 {
     static const char end[] = "\r\n.\r\n";
     char *body = malloc(size + sizeof end);
@@ -98,15 +105,16 @@ static char *make_body(size_t size, size_t *len)
     if (!body)
         die("malloc");
     for (i = 0; i < size; i++)
-        body[i] = i % (LINE_LEN + 2) == LINE_LEN       ? '\r'
-                  : i % (LINE_LEN + 2) == LINE_LEN + 1 ? '\n'
-                                                       : 'x';
+        body[i] = i % (LINE_LEN + 2) == LINE_LEN ? '\r'
+            : i % (LINE_LEN + 2) == LINE_LEN + 1 ? '\n'
+                                                 : 'x';
     memcpy(body + size, end, sizeof end - 1);
     *len = size + sizeof end - 1;
     return body;
 }
 
-static void send_message(int fd, long recipients, const char *body, size_t len)
+static void
+send_message(int fd, long recipients, const char *body, size_t len)
 {
     long i;
 
@@ -118,7 +126,8 @@ static void send_message(int fd, long recipients, const char *body, size_t len)
     get_reply(fd, '2');
 }
 
-static long long microseconds(clockid_t clock)
+static long long
+microseconds(clockid_t clock)
 {
     struct timespec t;
 
@@ -126,7 +135,8 @@ static long long microseconds(clockid_t clock)
     return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
-int main(int argc, char **argv)
+int
+main(int argc, char **argv)
 {
     long long wall, cpu;
     long messages, recipients, i;

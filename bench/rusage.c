@@ -15,12 +15,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static long long tv_us(struct timeval t)
+static long long
+tv_us(struct timeval t)
 {
     return t.tv_sec * 1000000LL + t.tv_usec;
 }
 
-static long long now_us(void)
+static long long
+now_us(void)
 {
     struct timespec t;
 
@@ -28,7 +30,8 @@ static long long now_us(void)
     return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
 }
 
-int main(int argc, char **argv)
+int
+main(int argc, char **argv)
 {
     long long start = now_us();
     struct rusage use;

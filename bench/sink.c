@@ -35,7 +35,12 @@
 static const char END_OF_DATA[] = "\r\n.\r\n";
 #define END_LEN (sizeof END_OF_DATA - 1)
 
-enum mode { COMMAND, DATA, CHUNK, QUIT };
+enum mode {
+    COMMAND,
+    DATA,
+    CHUNK,
+    QUIT
+};
 
 struct conn {
     int fd;
@@ -49,15 +54,17 @@ struct conn {
     char out[OUT_SIZE];
 };
 
-static void die(const char *what)
+static void
+die(const char *what)
 {
     perror(what);
     exit(1);
 }
 
-static void flush_replies(struct conn *c)
+static void
+flush_replies(struct conn *c)
 {
-    struct timespec t = {c->delay_ms / 1000, c->delay_ms % 1000 * 1000000};
+    struct timespec t = { c->delay_ms / 1000, c->delay_ms % 1000 * 1000000 };
     size_t off = 0;
 
     if (c->out_len && c->delay_ms)
@@ -73,7 +80,8 @@ static void flush_replies(struct conn *c)
     c->out_len = 0;
 }
 
-static void reply(struct conn *c, const char *text)
+static void
+reply(struct conn *c, const char *text)
 {
     size_t n = strlen(text);
 
@@ -83,7 +91,8 @@ static void reply(struct conn *c, const char *text)
     c->out_len += n;
 }
 
-static void start_tls(struct conn *c)
+static void
+start_tls(struct conn *c)
 {
     flush_replies(c);
     c->ssl = SSL_new(c->ctx);
@@ -94,12 +103,14 @@ static void start_tls(struct conn *c)
     }
 }
 
-static int is_verb(const char *line, const char *verb)
+static int
+is_verb(const char *line, const char *verb)
 {
     return strncasecmp(line, verb, strlen(verb)) == 0;
 }
 
-static void hello(struct conn *c)
+static void
+hello(struct conn *c)
 {
     reply(c, "250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n");
     if (c->ctx && !c->ssl)
@@ -108,35 +119,43 @@ static void hello(struct conn *c)
 }
 
 /* BDAT's size and LAST; the reply comes when the chunk is through. */
-static void chunk(struct conn *c, const char *line)
+static void
+chunk(struct conn *c, const char *line)
 {
     c->chunk_left = strtoul(line + 4, NULL, 10);
     c->mode = CHUNK;
 }
 
-static void command(struct conn *c, const char *line)
+static void
+command(struct conn *c, const char *line)
 {
     if (is_verb(line, "DATA")) {
         reply(c, "354 go on\r\n");
         c->mode = DATA;
-    } else if (is_verb(line, "BDAT")) {
+    }
+    else if (is_verb(line, "BDAT")) {
         chunk(c, line);
-    } else if (is_verb(line, "EHLO")) {
+    }
+    else if (is_verb(line, "EHLO")) {
         hello(c);
-    } else if (is_verb(line, "STARTTLS") && c->ctx && !c->ssl) {
+    }
+    else if (is_verb(line, "STARTTLS") && c->ctx && !c->ssl) {
         reply(c, "220 go on\r\n");
         start_tls(c);
-    } else if (is_verb(line, "QUIT")) {
+    }
+    else if (is_verb(line, "QUIT")) {
         reply(c, "221 bye\r\n");
         c->mode = QUIT;
-    } else {
+    }
+    else {
         reply(c, "250 ok\r\n");
     }
 }
 
 /* Each step takes what it can from p[0..n) and returns how much. */
 
-static size_t step_command(struct conn *c, char *p, size_t n)
+static size_t
+step_command(struct conn *c, char *p, size_t n)
 {
     char *lf = memchr(p, '\n', n);
 
@@ -152,7 +171,8 @@ static size_t step_command(struct conn *c, char *p, size_t n)
     return (size_t)(lf - p) + 1;
 }
 
-static size_t step_data(struct conn *c, const char *p, size_t n)
+static size_t
+step_data(struct conn *c, const char *p, size_t n)
 {
     const char *end = memmem(p, n, END_OF_DATA, END_LEN);
 
@@ -163,7 +183,8 @@ static size_t step_data(struct conn *c, const char *p, size_t n)
     return (size_t)(end - p) + END_LEN;
 }
 
-static size_t step_chunk(struct conn *c, size_t n)
+static size_t
+step_chunk(struct conn *c, size_t n)
 {
     size_t taken = n < c->chunk_left ? n : c->chunk_left;
 
@@ -175,7 +196,8 @@ static size_t step_chunk(struct conn *c, size_t n)
     return taken;
 }
 
-static size_t step(struct conn *c, char *p, size_t n)
+static size_t
+step(struct conn *c, char *p, size_t n)
 {
     switch (c->mode) {
     case COMMAND:
@@ -190,7 +212,8 @@ static size_t step(struct conn *c, char *p, size_t n)
     return 0;
 }
 
-static void take_input(struct conn *c)
+static void
+take_input(struct conn *c)
 {
     size_t off = 0, used;
 
@@ -200,7 +223,8 @@ static void take_input(struct conn *c)
     memmove(c->in, c->in + off, c->in_len);
 }
 
-static ssize_t receive(struct conn *c)
+static ssize_t
+receive(struct conn *c)
 {
     size_t room = IN_SIZE - c->in_len;
 
@@ -208,7 +232,8 @@ static ssize_t receive(struct conn *c)
                   : read(c->fd, c->in + c->in_len, room);
 }
 
-static void serve(struct conn *c, int tls_at_once)
+static void
+serve(struct conn *c, int tls_at_once)
 {
     ssize_t n;
     int on = 1;
@@ -229,9 +254,10 @@ static void serve(struct conn *c, int tls_at_once)
     exit(0);
 }
 
-static int listen_on_loopback(void)
+static int
+listen_on_loopback(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET};
+    struct sockaddr_in a = { .sin_family = AF_INET };
     socklen_t n = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -244,7 +270,8 @@ static int listen_on_loopback(void)
     return fd;
 }
 
-static SSL_CTX *tls_context(const char *cert, const char *key)
+static SSL_CTX *
+tls_context(const char *cert, const char *key)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
@@ -256,10 +283,12 @@ static SSL_CTX *tls_context(const char *cert, const char *key)
     return ctx;
 }
 
-int main(int argc, char **argv)
+int
+main(int argc, char **argv)
 {
     static struct conn c;
-    struct pollfd fds[2] = {{.fd = 0, .events = POLLIN}, {.events = POLLIN}};
+    struct pollfd fds[2] = { { .fd = 0, .events = POLLIN },
+                             { .events = POLLIN } };
     const char *cert = NULL, *key = NULL;
     int opt, tls_at_once = 0;
 

@@ -18,7 +18,8 @@ struct walk {
     unsigned angles;   /* the same */
 };
 
-static int is_space(char c)
+static int
+is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -33,8 +34,8 @@ static const char *const wide_spaces[] = {
 };
 
 /* Octets of the white space at in[0] (at_end: that ends at in[n]), or 0. */
-static size_t space_here(const char *in, size_t n, enum nsx_addr_text text,
-                         int at_end)
+static size_t
+space_here(const char *in, size_t n, enum nsx_addr_text text, int at_end)
 {
     size_t i;
 
@@ -55,7 +56,8 @@ static size_t space_here(const char *in, size_t n, enum nsx_addr_text text,
 /* After the quoted string that begins at i, or i + 1 when it never ends: then
  * no later quote begins one either, because a search from there would pass
  * through the same octets in the same state. */
-static size_t skip_quoted(struct walk *w, size_t i)
+static size_t
+skip_quoted(struct walk *w, size_t i)
 {
     size_t at;
 
@@ -72,7 +74,8 @@ static size_t skip_quoted(struct walk *w, size_t i)
 }
 
 /* After the comment that begins at i, or i + 1 when it never ends. */
-static size_t skip_comment(struct walk *w, size_t i)
+static size_t
+skip_comment(struct walk *w, size_t i)
 {
     size_t depth = 0;
     size_t at;
@@ -95,7 +98,8 @@ static size_t skip_comment(struct walk *w, size_t i)
 
 /* After the angle pair that begins at i, which then is the best so far; or
  * i + 1 when it never ends. */
-static size_t skip_angle(struct walk *w, size_t i, struct nsx_addr *best)
+static size_t
+skip_angle(struct walk *w, size_t i, struct nsx_addr *best)
 {
     size_t at = i + 1;
 
@@ -114,8 +118,8 @@ static size_t skip_angle(struct walk *w, size_t i, struct nsx_addr *best)
     return i + 1;
 }
 
-static void trim(const char *in, size_t n, enum nsx_addr_text text,
-                 struct nsx_addr *out)
+static void
+trim(const char *in, size_t n, enum nsx_addr_text text, struct nsx_addr *out)
 {
     size_t blank;
 
@@ -131,7 +135,8 @@ static void trim(const char *in, size_t n, enum nsx_addr_text text,
 }
 
 /* The first "<...>" wherever it stands. */
-static void first_angle(const char *in, size_t n, struct nsx_addr *out)
+static void
+first_angle(const char *in, size_t n, struct nsx_addr *out)
 {
     const char *open = memchr(in, '<', n);
     const char *close =
@@ -146,22 +151,23 @@ static void first_angle(const char *in, size_t n, struct nsx_addr *out)
 
 /* 1 when the input is an address and nothing else: ASCII without quotes,
  * comments, brackets or white space.  Most are. */
-static int is_bare(const char *in, size_t n)
+static int
+is_bare(const char *in, size_t n)
 {
     size_t i;
 
     for (i = 0; i < n; i++) {
         unsigned char c = (unsigned char)in[i];
 
-        if (c <= ' ' || c > '~' || c == '"' || c == '(' || c == '<'
-            || c == '>')
+        if (c <= ' ' || c > '~' || c == '"' || c == '(' || c == '<' || c == '>')
             return 0;
     }
     return n > 0;
 }
 
-void nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
-                      struct nsx_addr *out)
+void
+nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
+                 struct nsx_addr *out)
 {
     struct walk w = { in, n, n, NSX_MAX_ADDR_TRIES, NSX_MAX_ADDR_TRIES };
     int address_outside = 0;
@@ -188,8 +194,9 @@ void nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
         first_angle(in, n, out);
 }
 
-void nsx_addr_exact(const char *in, size_t n, enum nsx_addr_text text,
-                    struct nsx_addr *out)
+void
+nsx_addr_exact(const char *in, size_t n, enum nsx_addr_text text,
+               struct nsx_addr *out)
 {
     trim(in, n, text, out);
     if (out->len >= 2 && out->text[0] == '<'
@@ -201,7 +208,8 @@ void nsx_addr_exact(const char *in, size_t n, enum nsx_addr_text text,
     out->len = n;
 }
 
-int nsx_addr_is_whole(const struct nsx_addr *addr)
+int
+nsx_addr_is_whole(const struct nsx_addr *addr)
 {
     struct walk w = { addr->text, addr->len, addr->len, 0, 0 };
     size_t i = 0;

@@ -17,7 +17,10 @@ struct nsx_addr {
 /* What the octets of an address are: characters of one octet each, of which
  * only ASCII has white space (space, \t \n \v \f \r); or UTF-8, with
  * Unicode's white space (U+0085, U+00A0, U+2003 and so on). */
-enum nsx_addr_text { NSX_ADDR_OCTETS, NSX_ADDR_UTF8 };
+enum nsx_addr_text {
+    NSX_ADDR_OCTETS,
+    NSX_ADDR_UTF8
+};
 
 /* Default rule.  The last "<...>" that lies outside quoted strings and
  * comments (RFC 5322 3.2.2, 3.2.4) is the path; quoted strings inside it may

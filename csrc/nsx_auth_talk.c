@@ -17,9 +17,9 @@
 /* Whose turn it is; what a call out of turn is told by. */
 enum turn {
     TURN_FRESH = 0,
-    TURN_COMMAND,   /* the line is AUTH itself */
-    TURN_RESPONSE,  /* the line answers a challenge */
-    TURN_CANCEL,    /* the line is "*" */
+    TURN_COMMAND,  /* the line is AUTH itself */
+    TURN_RESPONSE, /* the line answers a challenge */
+    TURN_CANCEL,   /* the line is "*" */
     TURN_WORK,
     TURN_CHALLENGE, /* the caller's client is to answer */
     TURN_SUCCESS,   /* the caller's client is to judge */
@@ -40,8 +40,8 @@ struct nsx_auth_talk {
 
 /* ---- life ---- */
 
-static struct nsx_auth_talk *new_talk(const char *name, size_t len,
-                                      struct nsx_error *e)
+static struct nsx_auth_talk *
+new_talk(const char *name, size_t len, struct nsx_error *e)
 {
     struct nsx_auth_talk *t = nsx_alloc(sizeof(*t));
 
@@ -60,8 +60,8 @@ static struct nsx_auth_talk *new_talk(const char *name, size_t len,
     return NULL;
 }
 
-struct nsx_auth_talk *nsx_auth_ours(struct nsx_sasl *sasl,
-                                    struct nsx_error *e)
+struct nsx_auth_talk *
+nsx_auth_ours(struct nsx_sasl *sasl, struct nsx_error *e)
 {
     const char *name = nsx_sasl_mechanism(sasl)->name;
     struct nsx_auth_talk *t = new_talk(name, strlen(name), e);
@@ -74,7 +74,8 @@ struct nsx_auth_talk *nsx_auth_ours(struct nsx_sasl *sasl,
 }
 
 /* A name becomes a word of a command. */
-static int is_word(const char *p, size_t n)
+static int
+is_word(const char *p, size_t n)
 {
     size_t i;
 
@@ -84,8 +85,9 @@ static int is_word(const char *p, size_t n)
     return n > 0 && n <= NSX_MAX_SASL_NAME;
 }
 
-static nsx_status put_line(struct nsx_auth_talk *t, const void *data,
-                           size_t n, struct nsx_error *e)
+static nsx_status
+put_line(struct nsx_auth_talk *t, const void *data, size_t n,
+         struct nsx_error *e)
 {
     size_t size = nsx_base64_encoded_size(n);
     unsigned char *to;
@@ -104,9 +106,9 @@ static nsx_status put_line(struct nsx_auth_talk *t, const void *data,
     return NSX_OK;
 }
 
-struct nsx_auth_talk *nsx_auth_theirs(const char *name, size_t len,
-                                      const void *first, size_t n,
-                                      struct nsx_error *e)
+struct nsx_auth_talk *
+nsx_auth_theirs(const char *name, size_t len, const void *first, size_t n,
+                struct nsx_error *e)
 {
     struct nsx_auth_talk *t;
 
@@ -128,7 +130,8 @@ struct nsx_auth_talk *nsx_auth_theirs(const char *name, size_t len,
     return t;
 }
 
-void nsx_auth_free(struct nsx_auth_talk *t)
+void
+nsx_auth_free(struct nsx_auth_talk *t)
 {
     if (!t)
         return;
@@ -141,8 +144,8 @@ void nsx_auth_free(struct nsx_auth_talk *t)
 
 /* ---- ends ---- */
 
-static enum nsx_auth_step end(struct nsx_auth_talk *t,
-                              enum nsx_auth_outcome outcome)
+static enum nsx_auth_step
+end(struct nsx_auth_talk *t, enum nsx_auth_outcome outcome)
 {
     nsx_buf_wipe(&t->line);
     nsx_buf_wipe(&t->challenge);
@@ -151,15 +154,16 @@ static enum nsx_auth_step end(struct nsx_auth_talk *t,
     return NSX_AUTH_OVER;
 }
 
-static enum nsx_auth_step out_of_turn(struct nsx_auth_talk *t,
-                                      const char *where)
+static enum nsx_auth_step
+out_of_turn(struct nsx_auth_talk *t, const char *where)
 {
     nsx_error_set(&t->error, NSX_E_ARGUMENT, where, "call out of turn");
     return end(t, NSX_AUTH_BROKEN);
 }
 
 /* The server waits for us: RFC 4954 4's way to say no. */
-static enum nsx_auth_step say_cancel(struct nsx_auth_talk *t)
+static enum nsx_auth_step
+say_cancel(struct nsx_auth_talk *t)
 {
     nsx_buf_wipe(&t->line);
     nsx_buf_wipe(&t->challenge);
@@ -169,16 +173,16 @@ static enum nsx_auth_step say_cancel(struct nsx_auth_talk *t)
     return NSX_AUTH_SEND;
 }
 
-static enum nsx_auth_step complain(struct nsx_auth_talk *t, nsx_errcode code,
-                                   const char *why)
+static enum nsx_auth_step
+complain(struct nsx_auth_talk *t, nsx_errcode code, const char *why)
 {
     nsx_error_set(&t->error, code, "nsx_auth_reply", "%.*s: %s",
-                  (int)t->name.len, (const char *)nsx_buf_data(&t->name),
-                  why);
+                  (int)t->name.len, (const char *)nsx_buf_data(&t->name), why);
     return say_cancel(t);
 }
 
-enum nsx_auth_step nsx_auth_cancel(struct nsx_auth_talk *t, const char *why)
+enum nsx_auth_step
+nsx_auth_cancel(struct nsx_auth_talk *t, const char *why)
 {
     switch (t->turn) {
     case TURN_WORK:
@@ -197,7 +201,8 @@ enum nsx_auth_step nsx_auth_cancel(struct nsx_auth_talk *t, const char *why)
 
 /* ---- lines ---- */
 
-static enum nsx_auth_step send_answer(struct nsx_auth_talk *t)
+static enum nsx_auth_step
+send_answer(struct nsx_auth_talk *t)
 {
     nsx_buf_wipe(&t->challenge);
     t->turn = TURN_RESPONSE;
@@ -205,7 +210,8 @@ static enum nsx_auth_step send_answer(struct nsx_auth_talk *t)
 }
 
 /* The raw initial response of our own mechanism; out is wiped. */
-static nsx_status first_line(struct nsx_auth_talk *t)
+static nsx_status
+first_line(struct nsx_auth_talk *t)
 {
     struct nsx_buf out;
     int present = 0;
@@ -215,14 +221,15 @@ static nsx_status first_line(struct nsx_auth_talk *t)
     st = nsx_sasl_start(t->sasl, &out, &present, &t->error);
     if (st == NSX_OK)
         st = put_line(t, nsx_buf_data(&out), out.len, &t->error);
-    if (st == NSX_OK && present && !out.len &&
-        nsx_buf_append_str(&t->line, "=") != NSX_E_NONE)
+    if (st == NSX_OK && present && !out.len
+        && nsx_buf_append_str(&t->line, "=") != NSX_E_NONE)
         st = nsx_error_set(&t->error, NSX_E_NOMEM, "first_line", NULL);
     nsx_buf_wipe(&out);
     return st;
 }
 
-enum nsx_auth_step nsx_auth_start(struct nsx_auth_talk *t)
+enum nsx_auth_step
+nsx_auth_start(struct nsx_auth_talk *t)
 {
     static const char around[] = "AUTH  \r\n";
 
@@ -230,18 +237,19 @@ enum nsx_auth_step nsx_auth_start(struct nsx_auth_talk *t)
         return out_of_turn(t, "nsx_auth_start");
     if (t->sasl && first_line(t) != NSX_OK)
         return end(t, NSX_AUTH_UNFIT);
-    t->held = sizeof(around) - 1 + t->name.len + t->line.len >
-              NSX_MAX_AUTH_LINE;
+    t->held =
+        sizeof(around) - 1 + t->name.len + t->line.len > NSX_MAX_AUTH_LINE;
     t->turn = TURN_COMMAND;
     return NSX_AUTH_SEND;
 }
 
-size_t nsx_auth_words(const struct nsx_auth_talk *t,
-                      struct nsx_octets words[NSX_AUTH_WORDS])
+size_t
+nsx_auth_words(const struct nsx_auth_talk *t,
+               struct nsx_octets words[NSX_AUTH_WORDS])
 {
-    struct nsx_octets line = {nsx_buf_data(&t->line), t->line.len};
-    struct nsx_octets name = {nsx_buf_data(&t->name), t->name.len};
-    struct nsx_octets verb = {"AUTH", 4};
+    struct nsx_octets line = { nsx_buf_data(&t->line), t->line.len };
+    struct nsx_octets name = { nsx_buf_data(&t->name), t->name.len };
+    struct nsx_octets verb = { "AUTH", 4 };
 
     if (t->turn != TURN_COMMAND) {
         words[0] = line;
@@ -255,12 +263,14 @@ size_t nsx_auth_words(const struct nsx_auth_talk *t,
 
 /* ---- challenges ---- */
 
-static int is_blank(char c)
+static int
+is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static struct nsx_octets trimmed(const char *text, size_t len)
+static struct nsx_octets
+trimmed(const char *text, size_t len)
 {
     struct nsx_octets o;
 
@@ -275,7 +285,8 @@ static struct nsx_octets trimmed(const char *text, size_t len)
     return o;
 }
 
-static nsx_status decode(struct nsx_auth_talk *t, struct nsx_octets text)
+static nsx_status
+decode(struct nsx_auth_talk *t, struct nsx_octets text)
 {
     size_t room = nsx_base64_decoded_size(text.len) + 3;
     unsigned char *to = nsx_buf_reserve(&t->challenge, room);
@@ -293,8 +304,8 @@ static nsx_status decode(struct nsx_auth_talk *t, struct nsx_octets text)
 }
 
 /* After a step or a slice of work of our own mechanism; out is wiped. */
-static enum nsx_auth_step stepped(struct nsx_auth_talk *t, nsx_status st,
-                                  struct nsx_buf *out)
+static enum nsx_auth_step
+stepped(struct nsx_auth_talk *t, nsx_status st, struct nsx_buf *out)
 {
     if (st == NSX_OK)
         st = put_line(t, nsx_buf_data(out), out->len, &t->error);
@@ -307,7 +318,8 @@ static enum nsx_auth_step stepped(struct nsx_auth_talk *t, nsx_status st,
     return NSX_AUTH_WORK;
 }
 
-static enum nsx_auth_step challenged(struct nsx_auth_talk *t)
+static enum nsx_auth_step
+challenged(struct nsx_auth_talk *t)
 {
     struct nsx_buf out;
 
@@ -322,7 +334,8 @@ static enum nsx_auth_step challenged(struct nsx_auth_talk *t)
                    &out);
 }
 
-enum nsx_auth_step nsx_auth_work(struct nsx_auth_talk *t)
+enum nsx_auth_step
+nsx_auth_work(struct nsx_auth_talk *t)
 {
     struct nsx_buf out;
 
@@ -332,10 +345,11 @@ enum nsx_auth_step nsx_auth_work(struct nsx_auth_talk *t)
     return stepped(t, nsx_sasl_work(t->sasl, &out, &t->error), &out);
 }
 
-int nsx_auth_too_slow(const struct nsx_auth_talk *t, long long spent,
-                      long long allowed)
+int
+nsx_auth_too_slow(const struct nsx_auth_talk *t, long long spent,
+                  long long allowed)
 {
-    struct nsx_sasl_progress p = {0, 0};
+    struct nsx_sasl_progress p = { 0, 0 };
 
     if (t->sasl)
         p = nsx_sasl_progress(t->sasl);
@@ -343,20 +357,20 @@ int nsx_auth_too_slow(const struct nsx_auth_talk *t, long long spent,
         return 0;
     if (spent >= allowed)
         return 1;
-    return spent >= allowed / 16 && p.done &&
-           (double)spent / (double)p.done * (double)p.total >
-               (double)allowed;
+    return spent >= allowed / 16 && p.done
+        && (double)spent / (double)p.done * (double)p.total > (double)allowed;
 }
 
-struct nsx_octets nsx_auth_challenge(const struct nsx_auth_talk *t)
+struct nsx_octets
+nsx_auth_challenge(const struct nsx_auth_talk *t)
 {
-    struct nsx_octets o = {nsx_buf_data(&t->challenge), t->challenge.len};
+    struct nsx_octets o = { nsx_buf_data(&t->challenge), t->challenge.len };
 
     return o;
 }
 
-enum nsx_auth_step nsx_auth_answer(struct nsx_auth_talk *t, const void *data,
-                                   size_t n)
+enum nsx_auth_step
+nsx_auth_answer(struct nsx_auth_talk *t, const void *data, size_t n)
 {
     if (t->turn != TURN_CHALLENGE)
         return out_of_turn(t, "nsx_auth_answer");
@@ -367,8 +381,8 @@ enum nsx_auth_step nsx_auth_answer(struct nsx_auth_talk *t, const void *data,
 
 /* ---- replies ---- */
 
-static enum nsx_auth_step take_challenge(struct nsx_auth_talk *t,
-                                         struct nsx_octets text)
+static enum nsx_auth_step
+take_challenge(struct nsx_auth_talk *t, struct nsx_octets text)
 {
     if (t->held) {
         t->held = 0;
@@ -387,7 +401,8 @@ static enum nsx_auth_step take_challenge(struct nsx_auth_talk *t,
     return challenged(t);
 }
 
-static enum nsx_auth_step take_success(struct nsx_auth_talk *t)
+static enum nsx_auth_step
+take_success(struct nsx_auth_talk *t)
 {
     nsx_buf_wipe(&t->line);
     if (!t->sasl) {
@@ -399,8 +414,8 @@ static enum nsx_auth_step take_success(struct nsx_auth_talk *t)
     return end(t, NSX_AUTH_ACCEPTED);
 }
 
-enum nsx_auth_step nsx_auth_believe(struct nsx_auth_talk *t, int true_success,
-                                    const char *why)
+enum nsx_auth_step
+nsx_auth_believe(struct nsx_auth_talk *t, int true_success, const char *why)
 {
     if (t->turn != TURN_SUCCESS)
         return out_of_turn(t, "nsx_auth_believe");
@@ -411,25 +426,28 @@ enum nsx_auth_step nsx_auth_believe(struct nsx_auth_talk *t, int true_success,
 }
 
 /* A server that takes "*" for anything but a refusal is out of step. */
-static enum nsx_auth_step take_cancelled(struct nsx_auth_talk *t,
-                                         unsigned cls)
+static enum nsx_auth_step
+take_cancelled(struct nsx_auth_talk *t, unsigned cls)
 {
-    return end(t, cls == CLASS_TEMPORARY || cls == CLASS_PERMANENT
-                      ? NSX_AUTH_CANCELLED
-                      : NSX_AUTH_BROKEN);
+    return end(t,
+               cls == CLASS_TEMPORARY || cls == CLASS_PERMANENT
+                   ? NSX_AUTH_CANCELLED
+                   : NSX_AUTH_BROKEN);
 }
 
 /* RFC 4954 6: invalid credentials, whatever the reply code. */
-static int means_credentials(struct nsx_octets text)
+static int
+means_credentials(struct nsx_octets text)
 {
     static const char enhanced[] = "5.7.8";
     const size_t n = sizeof(enhanced) - 1;
 
-    return text.len >= n && memcmp(text.data, enhanced, n) == 0 &&
-           (text.len == n || is_blank(((const char *)text.data)[n]));
+    return text.len >= n && memcmp(text.data, enhanced, n) == 0
+        && (text.len == n || is_blank(((const char *)text.data)[n]));
 }
 
-static enum nsx_auth_outcome refusal(unsigned code, struct nsx_octets text)
+static enum nsx_auth_outcome
+refusal(unsigned code, struct nsx_octets text)
 {
     int suits = code != 504 && code != 534 && code != 538;
 
@@ -437,8 +455,9 @@ static enum nsx_auth_outcome refusal(unsigned code, struct nsx_octets text)
                                             : NSX_AUTH_UNSUITED;
 }
 
-enum nsx_auth_step nsx_auth_reply(struct nsx_auth_talk *t, unsigned code,
-                                  const char *text, size_t len)
+enum nsx_auth_step
+nsx_auth_reply(struct nsx_auth_talk *t, unsigned code, const char *text,
+               size_t len)
 {
     unsigned cls = code / 100;
 
@@ -455,17 +474,20 @@ enum nsx_auth_step nsx_auth_reply(struct nsx_auth_talk *t, unsigned code,
 
 /* ---- what came of it ---- */
 
-enum nsx_auth_outcome nsx_auth_outcome(const struct nsx_auth_talk *t)
+enum nsx_auth_outcome
+nsx_auth_outcome(const struct nsx_auth_talk *t)
 {
     return t->outcome;
 }
 
-const char *nsx_auth_why(const struct nsx_auth_talk *t)
+const char *
+nsx_auth_why(const struct nsx_auth_talk *t)
 {
     return t->error.text;
 }
 
-const char *nsx_auth_detail(const struct nsx_auth_talk *t)
+const char *
+nsx_auth_detail(const struct nsx_auth_talk *t)
 {
     return t->sasl ? nsx_sasl_detail(t->sasl) : "";
 }

@@ -64,8 +64,7 @@ enum nsx_auth_outcome {
 
 /* With one of our mechanisms, not started yet.  Takes sasl over, also when it
  * fails: NULL with *e set, NSX_E_NOMEM. */
-struct nsx_auth_talk *nsx_auth_ours(struct nsx_sasl *sasl,
-                                    struct nsx_error *e);
+struct nsx_auth_talk *nsx_auth_ours(struct nsx_sasl *sasl, struct nsx_error *e);
 
 /* With a client of the caller's, whose mechanism has that name.  first is its
  * initial response, n octets; 0: none.  All is copied.  NULL with *e set:
@@ -85,7 +84,9 @@ enum nsx_auth_step nsx_auth_start(struct nsx_auth_talk *t);
 /* The line of NSX_AUTH_SEND as words, to be joined by one space each: "AUTH",
  * the mechanism and perhaps the initial response; or one word, which may be
  * empty.  How many; the slices are valid until the next step. */
-enum { NSX_AUTH_WORDS = 3 };
+enum {
+    NSX_AUTH_WORDS = 3
+};
 size_t nsx_auth_words(const struct nsx_auth_talk *t,
                       struct nsx_octets words[NSX_AUTH_WORDS]);
 

@@ -6,13 +6,15 @@
  */
 #include "nsx_base64.h"
 
-size_t nsx_base64_encoded_size(size_t n)
+size_t
+nsx_base64_encoded_size(size_t n)
 {
     return (n / 3 + (n % 3 > 0)) * 4;
 }
 
 /* The digit of v & 63. */
-static char digit(unsigned v)
+static char
+digit(unsigned v)
 {
     v &= 63;
     if (v < 26)
@@ -25,7 +27,8 @@ static char digit(unsigned v)
 }
 
 /* The value of a digit, or 64 for any other octet. */
-static unsigned value(char c)
+static unsigned
+value(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return (unsigned)(c - 'A');
@@ -38,7 +41,8 @@ static unsigned value(char c)
     return c == '/' ? 63 : 64;
 }
 
-void nsx_base64_encode(const unsigned char *in, size_t n, char *out)
+void
+nsx_base64_encode(const unsigned char *in, size_t n, char *out)
 {
     while (n > 0) {
         unsigned b1 = n > 1 ? in[1] : 0;
@@ -56,14 +60,16 @@ void nsx_base64_encode(const unsigned char *in, size_t n, char *out)
     }
 }
 
-size_t nsx_base64_decoded_size(size_t n)
+size_t
+nsx_base64_decoded_size(size_t n)
 {
     return n / 4 * 3;
 }
 
 /* One group of four, the last `pad` of which are padding: its 24 bits, or -1
  * when a character is no digit or a bit that padding cuts off is set. */
-static long group(const char *in, unsigned pad)
+static long
+group(const char *in, unsigned pad)
 {
     long v = 0;
     unsigned i;
@@ -78,15 +84,16 @@ static long group(const char *in, unsigned pad)
     return (v & ((1L << (8 * pad)) - 1)) == 0 ? v : -1;
 }
 
-static unsigned padding(const char *in)
+static unsigned
+padding(const char *in)
 {
     if (in[3] != '=')
         return 0;
     return in[2] == '=' ? 2 : 1;
 }
 
-int nsx_base64_decode(const char *in, size_t n, unsigned char *out,
-                      size_t *out_len)
+int
+nsx_base64_decode(const char *in, size_t n, unsigned char *out, size_t *out_len)
 {
     size_t len = 0;
     size_t at;
@@ -109,7 +116,8 @@ int nsx_base64_decode(const char *in, size_t n, unsigned char *out,
     return 1;
 }
 
-size_t nsx_base64_decode_some(const char *in, size_t n, unsigned char *out)
+size_t
+nsx_base64_decode_some(const char *in, size_t n, unsigned char *out)
 {
     unsigned long bits = 0;
     unsigned have = 0; /* bits not yet written */

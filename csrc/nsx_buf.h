@@ -34,8 +34,8 @@ void nsx_free(void *ptr);
 void nsx_wipe(void *ptr, size_t n);
 
 void nsx_buf_init(struct nsx_buf *b, size_t cap);
-void nsx_buf_free(struct nsx_buf *b); /* leaves b initialised and empty */
-void nsx_buf_wipe(struct nsx_buf *b); /* overwrites all octets, then frees */
+void nsx_buf_free(struct nsx_buf *b);  /* leaves b initialised and empty */
+void nsx_buf_wipe(struct nsx_buf *b);  /* overwrites all octets, then frees */
 void nsx_buf_clear(struct nsx_buf *b); /* forgets the octets, keeps memory */
 
 /* Makes room for n more octets and returns where to write them, or NULL when

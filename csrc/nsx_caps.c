@@ -6,13 +6,15 @@
 
 #include <string.h>
 
-void nsx_caps_init(struct nsx_caps *c)
+void
+nsx_caps_init(struct nsx_caps *c)
 {
     memset(c, 0, sizeof *c);
     nsx_buf_init(&c->auth, NSX_MAX_AUTH_LIST);
 }
 
-void nsx_caps_clear(struct nsx_caps *c)
+void
+nsx_caps_clear(struct nsx_caps *c)
 {
     struct nsx_buf auth = c->auth;
 
@@ -21,19 +23,22 @@ void nsx_caps_clear(struct nsx_caps *c)
     nsx_buf_clear(&c->auth);
 }
 
-void nsx_caps_free(struct nsx_caps *c)
+void
+nsx_caps_free(struct nsx_caps *c)
 {
     nsx_buf_free(&c->auth);
     nsx_caps_init(c);
 }
 
-static char upper(char c)
+static char
+upper(char c)
 {
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 /* word is in capitals. */
-static int same(const char *text, size_t n, const char *word)
+static int
+same(const char *text, size_t n, const char *word)
 {
     size_t i;
 
@@ -51,13 +56,15 @@ struct words {
     size_t left;
 };
 
-static int is_blank(char c)
+static int
+is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* The next word's length, 0 when there is none. */
-static size_t next_word(struct words *w, const char **word)
+static size_t
+next_word(struct words *w, const char **word)
 {
     size_t n = 0;
 
@@ -75,7 +82,8 @@ static size_t next_word(struct words *w, const char **word)
 
 /* A number that is digits alone, 0 otherwise; the greatest there is when it
  * is greater than that. */
-static uint64_t number(const char *text, size_t n)
+static uint64_t
+number(const char *text, size_t n)
 {
     uint64_t value = 0;
     size_t i;
@@ -85,13 +93,14 @@ static uint64_t number(const char *text, size_t n)
 
         if (digit > 9)
             return 0;
-        value = value > (UINT64_MAX - digit) / 10 ? UINT64_MAX
-                                                  : value * 10 + digit;
+        value =
+            value > (UINT64_MAX - digit) / 10 ? UINT64_MAX : value * 10 + digit;
     }
     return value;
 }
 
-static uint64_t next_number(struct words *w)
+static uint64_t
+next_number(struct words *w)
 {
     const char *word;
     size_t n = next_word(w, &word);
@@ -100,7 +109,8 @@ static uint64_t next_number(struct words *w)
 }
 
 /* Keeps the next word where it has room and is printable. */
-static void keep_word(struct words *w, char to[NSX_MAX_CAP_WORD])
+static void
+keep_word(struct words *w, char to[NSX_MAX_CAP_WORD])
 {
     const char *word;
     size_t n = next_word(w, &word), i;
@@ -115,33 +125,38 @@ static void keep_word(struct words *w, char to[NSX_MAX_CAP_WORD])
     to[n] = '\0';
 }
 
-static nsx_errcode add_size(struct nsx_caps *c, struct words *w)
+static nsx_errcode
+add_size(struct nsx_caps *c, struct words *w)
 {
     c->size = next_number(w);
     return NSX_E_NONE;
 }
 
-static nsx_errcode add_deliverby(struct nsx_caps *c, struct words *w)
+static nsx_errcode
+add_deliverby(struct nsx_caps *c, struct words *w)
 {
     c->by_min = next_number(w);
     return NSX_E_NONE;
 }
 
-static nsx_errcode add_futurerelease(struct nsx_caps *c, struct words *w)
+static nsx_errcode
+add_futurerelease(struct nsx_caps *c, struct words *w)
 {
     c->hold_max = next_number(w);
     keep_word(w, c->hold_until);
     return NSX_E_NONE;
 }
 
-static nsx_errcode add_priority(struct nsx_caps *c, struct words *w)
+static nsx_errcode
+add_priority(struct nsx_caps *c, struct words *w)
 {
     keep_word(w, c->priority);
     return NSX_E_NONE;
 }
 
 /* What does not fit is dropped: such a list is no server's. */
-static nsx_errcode add_auth(struct nsx_caps *c, struct words *w)
+static nsx_errcode
+add_auth(struct nsx_caps *c, struct words *w)
 {
     const char *word;
     size_t n;
@@ -166,7 +181,8 @@ static nsx_errcode add_auth(struct nsx_caps *c, struct words *w)
 }
 
 /* One limit, "RCPTMAX=100" (RFC 9422 3). */
-static void add_limit(struct nsx_caps *c, const char *word, size_t n)
+static void
+add_limit(struct nsx_caps *c, const char *word, size_t n)
 {
     const char *eq = memchr(word, '=', n);
     size_t name = eq != NULL ? (size_t)(eq - word) : n;
@@ -176,8 +192,8 @@ static void add_limit(struct nsx_caps *c, const char *word, size_t n)
     if (eq == NULL)
         return;
     value = number(eq + 1, n - name - 1);
-    limit = value > NSX_MAX_SERVER_LIMIT ? NSX_MAX_SERVER_LIMIT
-                                         : (unsigned)value;
+    limit =
+        value > NSX_MAX_SERVER_LIMIT ? NSX_MAX_SERVER_LIMIT : (unsigned)value;
     if (same(word, name, "RCPTMAX"))
         c->rcpt_max = limit;
     else if (same(word, name, "MAILMAX"))
@@ -186,7 +202,8 @@ static void add_limit(struct nsx_caps *c, const char *word, size_t n)
         c->rcpt_domain_max = limit;
 }
 
-static nsx_errcode add_limits(struct nsx_caps *c, struct words *w)
+static nsx_errcode
+add_limits(struct nsx_caps *c, struct words *w)
 {
     const char *word;
     size_t n;
@@ -221,9 +238,9 @@ static const struct {
     { "ETRN", NSX_CAP_ETRN, NULL },
 };
 
-nsx_errcode nsx_caps_add(struct nsx_caps *c, const char *keyword,
-                         size_t keyword_len, const char *params,
-                         size_t params_len)
+nsx_errcode
+nsx_caps_add(struct nsx_caps *c, const char *keyword, size_t keyword_len,
+             const char *params, size_t params_len)
 {
     struct words w;
     size_t i;
@@ -239,7 +256,8 @@ nsx_errcode nsx_caps_add(struct nsx_caps *c, const char *keyword,
     return table[i].add != NULL ? table[i].add(c, &w) : NSX_E_NONE;
 }
 
-nsx_errcode nsx_caps_line(struct nsx_caps *c, const char *text, size_t n)
+nsx_errcode
+nsx_caps_line(struct nsx_caps *c, const char *text, size_t n)
 {
     struct nsx_capability cap;
 
@@ -249,7 +267,8 @@ nsx_errcode nsx_caps_line(struct nsx_caps *c, const char *text, size_t n)
                         cap.params_len);
 }
 
-int nsx_caps_has(const struct nsx_caps *c, unsigned flags)
+int
+nsx_caps_has(const struct nsx_caps *c, unsigned flags)
 {
     return (c->flags & flags) == flags;
 }

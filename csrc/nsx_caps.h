@@ -31,16 +31,16 @@ enum nsx_cap {
 };
 
 struct nsx_caps {
-    unsigned flags;          /* of enum nsx_cap */
-    uint64_t size;           /* SIZE: most octets of a message, 0: not said */
-    uint64_t by_min;         /* DELIVERBY: least seconds, 0: not said */
-    uint64_t hold_max;       /* FUTURERELEASE: most seconds */
+    unsigned flags;    /* of enum nsx_cap */
+    uint64_t size;     /* SIZE: most octets of a message, 0: not said */
+    uint64_t by_min;   /* DELIVERBY: least seconds, 0: not said */
+    uint64_t hold_max; /* FUTURERELEASE: most seconds */
     char hold_until[NSX_MAX_CAP_WORD]; /* and latest time, as sent; or "" */
     char priority[NSX_MAX_CAP_WORD];   /* MT-PRIORITY: profile, or "" */
-    unsigned rcpt_max;       /* LIMITS: RCPTMAX, 0: not said */
-    unsigned mail_max;       /* MAILMAX */
-    unsigned rcpt_domain_max; /* RCPTDOMAINMAX */
-    struct nsx_buf auth;     /* mechanisms, separated by blanks */
+    unsigned rcpt_max;                 /* LIMITS: RCPTMAX, 0: not said */
+    unsigned mail_max;                 /* MAILMAX */
+    unsigned rcpt_domain_max;          /* RCPTDOMAINMAX */
+    struct nsx_buf auth;               /* mechanisms, separated by blanks */
 };
 
 void nsx_caps_init(struct nsx_caps *c);

@@ -25,9 +25,8 @@ struct nsx_transport {
     const char *name; /* static: "tls" */
     nsx_status (*recv)(void *ctx, struct nsx_io *io, void *buf, size_t n,
                        size_t *done, struct nsx_error *e);
-    nsx_status (*send)(void *ctx, struct nsx_io *io, const void *buf,
-                       size_t n, int more, size_t *done,
-                       struct nsx_error *e);
+    nsx_status (*send)(void *ctx, struct nsx_io *io, const void *buf, size_t n,
+                       int more, size_t *done, struct nsx_error *e);
     size_t (*pending)(void *ctx); /* octets readable without the socket */
     /* Says goodbye (close_notify) without waiting for the peer's. */
     void (*shutdown)(void *ctx, struct nsx_io *io);
@@ -68,8 +67,7 @@ void nsx_channel_reopen(struct nsx_channel *ch, int fd);
 nsx_status nsx_channel_fill(struct nsx_channel *ch);
 
 /* Puts octets that came another way (a tied handle) behind the input. */
-nsx_status nsx_channel_feed(struct nsx_channel *ch, const void *data,
-                            size_t n);
+nsx_status nsx_channel_feed(struct nsx_channel *ch, const void *data, size_t n);
 
 /* The first whole line of the buffer, or WANT_READ.  The slice is valid until
  * the next call on the channel. */
@@ -97,8 +95,8 @@ size_t nsx_channel_pending(const struct nsx_channel *ch);
 /* One write; *done octets of data were accepted.  When a write in the clear
  * fails, what the peer had sent is read into the buffer first: its last reply
  * says why it went. */
-nsx_status nsx_channel_send(struct nsx_channel *ch, const void *data,
-                            size_t n, int more, size_t *done);
+nsx_status nsx_channel_send(struct nsx_channel *ch, const void *data, size_t n,
+                            int more, size_t *done);
 
 /* Reads what the peer had sent by now, whatever became of the channel, until a
  * whole reply is there; at most NSX_STEP_OCTETS. */
@@ -115,7 +113,6 @@ nsx_status nsx_channel_fail(struct nsx_channel *ch, nsx_errcode code,
  * frees the transport in use (no goodbye: call its shutdown before) and goes
  * on in the clear. */
 nsx_status nsx_channel_set_transport(struct nsx_channel *ch,
-                                     const struct nsx_transport *t,
-                                     void *ctx);
+                                     const struct nsx_transport *t, void *ctx);
 
 #endif

@@ -3,13 +3,15 @@
  */
 #include "nsx_command.h"
 
-void nsx_command_begin(struct nsx_buf *out)
+void
+nsx_command_begin(struct nsx_buf *out)
 {
     nsx_buf_clear(out);
 }
 
 /* Room for n octets of the line, or NULL with *e filled. */
-static unsigned char *room(struct nsx_buf *out, size_t n, struct nsx_error *e)
+static unsigned char *
+room(struct nsx_buf *out, size_t n, struct nsx_error *e)
 {
     unsigned char *to;
     size_t cap = out->cap < NSX_MAX_COMMAND ? out->cap : NSX_MAX_COMMAND;
@@ -25,13 +27,15 @@ static unsigned char *room(struct nsx_buf *out, size_t n, struct nsx_error *e)
 }
 
 /* What could end the line, here or in a server that reads C strings. */
-static int breaks_line(char c)
+static int
+breaks_line(char c)
 {
     return c == '\r' || c == '\n' || c == '\0';
 }
 
-nsx_status nsx_command_append(struct nsx_buf *out, const char *text,
-                              size_t len, struct nsx_error *e)
+nsx_status
+nsx_command_append(struct nsx_buf *out, const char *text, size_t len,
+                   struct nsx_error *e)
 {
     unsigned char *to = room(out, len, e);
     size_t i;
@@ -44,15 +48,17 @@ nsx_status nsx_command_append(struct nsx_buf *out, const char *text,
     return NSX_OK;
 }
 
-nsx_status nsx_command_word(struct nsx_buf *out, int first, const char *word,
-                            size_t len, struct nsx_error *e)
+nsx_status
+nsx_command_word(struct nsx_buf *out, int first, const char *word, size_t len,
+                 struct nsx_error *e)
 {
     if (!first && nsx_command_append(out, " ", 1, e) != NSX_OK)
         return NSX_ERROR;
     return nsx_command_append(out, word, len, e);
 }
 
-nsx_status nsx_command_end(struct nsx_buf *out, struct nsx_error *e)
+nsx_status
+nsx_command_end(struct nsx_buf *out, struct nsx_error *e)
 {
     unsigned char *to = room(out, 2, e);
 

@@ -20,8 +20,8 @@ nsx_status nsx_command_word(struct nsx_buf *out, int first, const char *word,
                             size_t len, struct nsx_error *e);
 
 /* Appends to the last word, under the same rule. */
-nsx_status nsx_command_append(struct nsx_buf *out, const char *text,
-                              size_t len, struct nsx_error *e);
+nsx_status nsx_command_append(struct nsx_buf *out, const char *text, size_t len,
+                              struct nsx_error *e);
 
 /* Appends CRLF. */
 nsx_status nsx_command_end(struct nsx_buf *out, struct nsx_error *e);

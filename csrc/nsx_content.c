@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static nsx_status memory_pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+memory_pull(void *ctx, const char **ptr, size_t *len)
 {
     struct nsx_memory *m = ctx;
 
@@ -15,7 +16,8 @@ static nsx_status memory_pull(void *ctx, const char **ptr, size_t *len)
     return NSX_OK;
 }
 
-static int memory_rewind(void *ctx)
+static int
+memory_rewind(void *ctx)
 {
     struct nsx_memory *m = ctx;
 
@@ -23,8 +25,9 @@ static int memory_rewind(void *ctx)
     return 1;
 }
 
-void nsx_memory_source(struct nsx_source *s, struct nsx_memory *m,
-                       const char *ptr, size_t len)
+void
+nsx_memory_source(struct nsx_source *s, struct nsx_memory *m, const char *ptr,
+                  size_t len)
 {
     m->ptr = ptr;
     m->len = len;
@@ -35,7 +38,8 @@ void nsx_memory_source(struct nsx_source *s, struct nsx_memory *m,
     s->rewind = memory_rewind;
 }
 
-static void start(struct nsx_content *b, enum nsx_framing framing)
+static void
+start(struct nsx_content *b, enum nsx_framing framing)
 {
     b->framing = framing;
     nsx_dot_init(&b->dot, NSX_DOT_BOL,
@@ -48,8 +52,9 @@ static void start(struct nsx_content *b, enum nsx_framing framing)
     b->at_end = b->is_done = b->has_held = 0;
 }
 
-void nsx_content_init(struct nsx_content *b, const struct nsx_source *source,
-                   enum nsx_cr_rule cr_rule, enum nsx_framing framing)
+void
+nsx_content_init(struct nsx_content *b, const struct nsx_source *source,
+                 enum nsx_cr_rule cr_rule, enum nsx_framing framing)
 {
     b->source = *source;
     b->cr_rule = cr_rule;
@@ -63,7 +68,8 @@ void nsx_content_init(struct nsx_content *b, const struct nsx_source *source,
     start(b, framing);
 }
 
-static nsx_status fail(struct nsx_content *b, nsx_errcode code, const char *why)
+static nsx_status
+fail(struct nsx_content *b, nsx_errcode code, const char *why)
 {
     b->failed = code;
     b->why = why;
@@ -71,12 +77,14 @@ static nsx_status fail(struct nsx_content *b, nsx_errcode code, const char *why)
 }
 
 /* The source failed, or is not what it was. */
-static nsx_status bad_source(struct nsx_content *b, const char *why)
+static nsx_status
+bad_source(struct nsx_content *b, const char *why)
 {
     return fail(b, NSX_E_SOURCE, why);
 }
 
-static nsx_status rewind_source(struct nsx_content *b)
+static nsx_status
+rewind_source(struct nsx_content *b)
 {
     if (b->source.rewind == NULL)
         return bad_source(b, "the message cannot be read again");
@@ -85,7 +93,8 @@ static nsx_status rewind_source(struct nsx_content *b)
     return NSX_OK;
 }
 
-nsx_status nsx_content_restart(struct nsx_content *b, enum nsx_framing framing)
+nsx_status
+nsx_content_restart(struct nsx_content *b, enum nsx_framing framing)
 {
     if ((b->raw > 0 || b->at_end) && rewind_source(b) != NSX_OK)
         return NSX_ERROR;
@@ -94,7 +103,8 @@ nsx_status nsx_content_restart(struct nsx_content *b, enum nsx_framing framing)
 }
 
 /* Makes piece the next one of the source; at_end where there is none. */
-static nsx_status pull(struct nsx_content *b)
+static nsx_status
+pull(struct nsx_content *b)
 {
     nsx_status s = b->source.pull(b->source.ctx, &b->piece, &b->piece_len);
 
@@ -104,13 +114,16 @@ static nsx_status pull(struct nsx_content *b)
         return NSX_OK;
     }
     b->piece_len = 0;
-    return s == NSX_WANT_READ ? s : bad_source(b, "the message cannot be "
-                                                  "read to its end");
+    return s == NSX_WANT_READ ? s
+                              : bad_source(b,
+                                           "the message cannot be "
+                                           "read to its end");
 }
 
 /* --- measuring ----------------------------------------------------------- */
 
-static int any_8bit(const char *p, size_t n)
+static int
+any_8bit(const char *p, size_t n)
 {
     static const uint64_t high = UINT64_C(0x8080808080808080);
     uint64_t seen = 0, word;
@@ -126,7 +139,8 @@ static int any_8bit(const char *p, size_t n)
 
 /* Octets that line ends of p[0..n) lack: a CR for each bare LF.  *crlf is
  * how many need nothing. */
-static uint64_t lone_lf(const char *p, size_t n, int after_cr, uint64_t *crlf)
+static uint64_t
+lone_lf(const char *p, size_t n, int after_cr, uint64_t *crlf)
 {
     const char *end = p + n, *at = p;
     uint64_t lone = 0;
@@ -142,7 +156,8 @@ static uint64_t lone_lf(const char *p, size_t n, int after_cr, uint64_t *crlf)
     return lone;
 }
 
-static uint64_t count_cr(const char *p, size_t n)
+static uint64_t
+count_cr(const char *p, size_t n)
 {
     const char *end = p + n;
     uint64_t found = 0;
@@ -156,21 +171,24 @@ static uint64_t count_cr(const char *p, size_t n)
 
 /* CRs that this stretch shows to be bare: the one before it, if any, is
  * judged here, a last one is left for the next stretch. */
-static uint64_t bare_cr(const char *p, size_t n, int after_cr, uint64_t crlf)
+static uint64_t
+bare_cr(const char *p, size_t n, int after_cr, uint64_t crlf)
 {
     int last = p[n - 1] == '\r';
 
     return count_cr(p, n) + (uint64_t)after_cr - crlf - (uint64_t)last;
 }
 
-static nsx_status refuse_cr(struct nsx_content *b)
+static nsx_status
+refuse_cr(struct nsx_content *b)
 {
     if (b->cr_rule != NSX_CR_REFUSE || b->framing == NSX_FRAME_BINARY)
         return NSX_OK;
     return fail(b, NSX_E_BARE_CR, nsx_error_name(NSX_E_BARE_CR));
 }
 
-static nsx_status measure_lines(struct nsx_content *b, const char *p, size_t n)
+static nsx_status
+measure_lines(struct nsx_content *b, const char *p, size_t n)
 {
     int after_cr = b->dot.at == NSX_DOT_CR;
     uint64_t crlf, bare;
@@ -182,13 +200,14 @@ static nsx_status measure_lines(struct nsx_content *b, const char *p, size_t n)
             return NSX_ERROR;
         b->grown += bare;
     }
-    b->dot.at = p[n - 1] == '\n'   ? NSX_DOT_BOL
-                : p[n - 1] == '\r' ? NSX_DOT_CR
-                                   : NSX_DOT_TEXT;
+    b->dot.at = p[n - 1] == '\n' ? NSX_DOT_BOL
+        : p[n - 1] == '\r'       ? NSX_DOT_CR
+                                 : NSX_DOT_TEXT;
     return NSX_OK;
 }
 
-static nsx_status measure_end(struct nsx_content *b)
+static nsx_status
+measure_end(struct nsx_content *b)
 {
     char end[NSX_DOT_END_ROOM];
 
@@ -204,7 +223,8 @@ static nsx_status measure_end(struct nsx_content *b)
     return NSX_OK;
 }
 
-nsx_status nsx_content_measure(struct nsx_content *b, size_t budget)
+nsx_status
+nsx_content_measure(struct nsx_content *b, size_t budget)
 {
     while (!b->is_measured && budget > 0) {
         size_t n = b->piece_len < budget ? b->piece_len : budget;
@@ -230,7 +250,8 @@ nsx_status nsx_content_measure(struct nsx_content *b, size_t budget)
 
 /* --- reading ------------------------------------------------------------- */
 
-static size_t copy(struct nsx_content *b, char *out, size_t room, size_t *taken)
+static size_t
+copy(struct nsx_content *b, char *out, size_t room, size_t *taken)
 {
     *taken = b->piece_len < room ? b->piece_len : room;
     memcpy(out, b->piece, *taken);
@@ -238,8 +259,8 @@ static size_t copy(struct nsx_content *b, char *out, size_t room, size_t *taken)
 }
 
 /* Frames some of the piece; nothing where a bare CR forbids it. */
-static nsx_status encode(struct nsx_content *b, char *out, size_t room,
-                         size_t *put)
+static nsx_status
+encode(struct nsx_content *b, char *out, size_t room, size_t *put)
 {
     uint64_t doubled = b->dot.doubled;
     size_t n = b->piece_len < room ? b->piece_len : room;
@@ -247,7 +268,8 @@ static nsx_status encode(struct nsx_content *b, char *out, size_t room,
 
     if (b->framing == NSX_FRAME_BINARY) {
         *put = copy(b, out, room, &taken);
-    } else {
+    }
+    else {
         if (b->cr_rule == NSX_CR_REFUSE
             && nsx_dot_has_bare_cr(&b->dot, b->piece, n, 0))
             return refuse_cr(b);
@@ -260,7 +282,8 @@ static nsx_status encode(struct nsx_content *b, char *out, size_t room,
 }
 
 /* After the last octet of the source: what the framing puts behind it. */
-static nsx_status finish(struct nsx_content *b, char *out, size_t *put)
+static nsx_status
+finish(struct nsx_content *b, char *out, size_t *put)
 {
     size_t line = 0;
 
@@ -279,7 +302,8 @@ static nsx_status finish(struct nsx_content *b, char *out, size_t *put)
     return NSX_OK;
 }
 
-static int is_full(const struct nsx_content *b)
+static int
+is_full(const struct nsx_content *b)
 {
     return b->size != NSX_SIZE_UNKNOWN && b->octets >= b->size;
 }
@@ -287,7 +311,8 @@ static int is_full(const struct nsx_content *b)
 /* The size is reached and the source has not said that this was all: the last
  * octet waits, so that the other side never has a whole message of another
  * length than was meant. */
-static nsx_status hold(struct nsx_content *b, const char *out, size_t *put)
+static nsx_status
+hold(struct nsx_content *b, const char *out, size_t *put)
 {
     if (b->piece_len > 0 || b->octets > b->size)
         return bad_source(b, "the message has become longer");
@@ -298,7 +323,8 @@ static nsx_status hold(struct nsx_content *b, const char *out, size_t *put)
     return NSX_OK;
 }
 
-static size_t release(struct nsx_content *b, char *out)
+static size_t
+release(struct nsx_content *b, char *out)
 {
     if (!b->has_held)
         return 0;
@@ -307,18 +333,20 @@ static size_t release(struct nsx_content *b, char *out)
     return 1;
 }
 
-static nsx_status step(struct nsx_content *b, char *out, size_t room,
-                       size_t *put)
+static nsx_status
+step(struct nsx_content *b, char *out, size_t room, size_t *put)
 {
     size_t more = 0;
     nsx_status s = NSX_OK;
 
     if (b->piece_len > 0) {
         s = encode(b, out + *put, room - *put, &more);
-    } else if (b->at_end) {
+    }
+    else if (b->at_end) {
         *put += release(b, out + *put);
         s = finish(b, out + *put, &more);
-    } else {
+    }
+    else {
         s = pull(b);
     }
     *put += more;
@@ -327,8 +355,8 @@ static nsx_status step(struct nsx_content *b, char *out, size_t room,
     return s;
 }
 
-nsx_status nsx_content_read(struct nsx_content *b, char *out, size_t room,
-                         size_t *put)
+nsx_status
+nsx_content_read(struct nsx_content *b, char *out, size_t room, size_t *put)
 {
     nsx_status s = b->failed != NSX_E_NONE ? NSX_ERROR : NSX_OK;
 
@@ -341,7 +369,8 @@ nsx_status nsx_content_read(struct nsx_content *b, char *out, size_t room,
     return s == NSX_WANT_READ && *put > 0 ? NSX_OK : s;
 }
 
-static nsx_status framed_pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+framed_pull(void *ctx, const char **ptr, size_t *len)
 {
     struct nsx_content *b = ctx;
 
@@ -350,15 +379,17 @@ static nsx_status framed_pull(void *ctx, const char **ptr, size_t *len)
 }
 
 /* What is left of a piece is more than nothing once framed. */
-static int framed_follows(void *ctx)
+static int
+framed_follows(void *ctx)
 {
     const struct nsx_content *b = ctx;
 
     return b->piece_len > 0 && b->failed == NSX_E_NONE;
 }
 
-void nsx_content_framed(struct nsx_content *b, char *block, size_t size,
-                     struct nsx_source *out)
+void
+nsx_content_framed(struct nsx_content *b, char *block, size_t size,
+                   struct nsx_source *out)
 {
     b->block = block;
     b->block_size = size;

@@ -54,17 +54,17 @@ struct nsx_content {
     struct nsx_dot dot;
     const char *piece; /* rest of the last piece pulled */
     size_t piece_len;
-    uint64_t size;   /* in this framing, see below; or NSX_SIZE_UNKNOWN */
-    uint64_t octets; /* handed over so far, counted like size */
+    uint64_t size;    /* in this framing, see below; or NSX_SIZE_UNKNOWN */
+    uint64_t octets;  /* handed over so far, counted like size */
     uint64_t emitted; /* the same with doubled dots and the end of data */
-    uint64_t raw;    /* octets of the source measured or read so far */
-    uint64_t grown;  /* while measuring: octets the framing adds */
-    int has_8bit;    /* measured: an octet above 127 was seen */
+    uint64_t raw;     /* octets of the source measured or read so far */
+    uint64_t grown;   /* while measuring: octets the framing adds */
+    int has_8bit;     /* measured: an octet above 127 was seen */
     int is_measured;
-    int at_end; /* the source has no more */
+    int at_end;  /* the source has no more */
     int is_done; /* so has the body, its end included */
     int has_held;
-    char held; /* the last octet, until the source says that it was */
+    char held;          /* the last octet, until the source says that it was */
     nsx_errcode failed; /* NSX_E_SOURCE, NSX_E_BARE_CR, or NSX_E_NONE */
     const char *why;    /* static text for it */
     char *block;        /* see nsx_content_framed */
@@ -73,7 +73,7 @@ struct nsx_content {
 
 /* A body not yet measured, its source at the first octet. */
 void nsx_content_init(struct nsx_content *b, const struct nsx_source *source,
-                   enum nsx_cr_rule cr_rule, enum nsx_framing framing);
+                      enum nsx_cr_rule cr_rule, enum nsx_framing framing);
 
 /* Counts on through the source, at most about budget octets of it.
  * NSX_OK: measured to the end when b->is_measured, else call again.  size,
@@ -97,11 +97,11 @@ nsx_status nsx_content_restart(struct nsx_content *b, enum nsx_framing framing);
  * size is known never hands out its last octet before the source has confirmed
  * its end, so that a source that grew makes no whole message. */
 nsx_status nsx_content_read(struct nsx_content *b, char *out, size_t room,
-                         size_t *put);
+                            size_t *put);
 
 /* The framed body as a source itself, through block[0..size), borrowed, size
  * at least NSX_CONTENT_MIN_ROOM.  It cannot be rewound: restart the body. */
 void nsx_content_framed(struct nsx_content *b, char *block, size_t size,
-                     struct nsx_source *out);
+                        struct nsx_source *out);
 
 #endif

@@ -21,26 +21,28 @@ struct hash_row {
 };
 
 static const struct hash_row hashes[NSX_HASH_COUNT_] = {
-    {"MD5", 16, EVP_md5},
-    {"SHA-1", 20, EVP_sha1},
-    {"SHA-256", 32, EVP_sha256},
-    {"SHA-512", 64, EVP_sha512},
+    { "MD5", 16, EVP_md5 },
+    { "SHA-1", 20, EVP_sha1 },
+    { "SHA-256", 32, EVP_sha256 },
+    { "SHA-512", 64, EVP_sha512 },
 };
 
-size_t nsx_hash_size(enum nsx_hash hash)
+size_t
+nsx_hash_size(enum nsx_hash hash)
 {
     return hashes[hash].size;
 }
 
-const char *nsx_hash_name(enum nsx_hash hash)
+const char *
+nsx_hash_name(enum nsx_hash hash)
 {
     return hashes[hash].name;
 }
 
 /* Turns the end of an OpenSSL call between ERR_set_mark and here into a
  * status, and drops what the call left in the error queue. */
-static nsx_status outcome(int ok, const char *what, const char *where,
-                          struct nsx_error *e)
+static nsx_status
+outcome(int ok, const char *what, const char *where, struct nsx_error *e)
 {
     unsigned long last = ok ? 0 : ERR_peek_last_error();
 
@@ -55,9 +57,9 @@ static nsx_status outcome(int ok, const char *what, const char *where,
                          what);
 }
 
-static int digest_parts(EVP_MD_CTX *ctx, const EVP_MD *md,
-                        const struct nsx_octets *parts, size_t count,
-                        unsigned char *out)
+static int
+digest_parts(EVP_MD_CTX *ctx, const EVP_MD *md, const struct nsx_octets *parts,
+             size_t count, unsigned char *out)
 {
     size_t i;
 
@@ -69,8 +71,9 @@ static int digest_parts(EVP_MD_CTX *ctx, const EVP_MD *md,
     return EVP_DigestFinal_ex(ctx, out, NULL);
 }
 
-nsx_status nsx_digest(enum nsx_hash hash, const struct nsx_octets *parts,
-                      size_t count, unsigned char *out, struct nsx_error *e)
+nsx_status
+nsx_digest(enum nsx_hash hash, const struct nsx_octets *parts, size_t count,
+           unsigned char *out, struct nsx_error *e)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     int ok;
@@ -85,23 +88,24 @@ nsx_status nsx_digest(enum nsx_hash hash, const struct nsx_octets *parts,
 
 /* libcrypto takes a NULL key or password for something else than an empty
  * one. */
-static const void *given(struct nsx_octets o)
+static const void *
+given(struct nsx_octets o)
 {
     return o.data ? o.data : "";
 }
 
-nsx_status nsx_hmac(enum nsx_hash hash, struct nsx_octets key,
-                    struct nsx_octets data, unsigned char *out,
-                    struct nsx_error *e)
+nsx_status
+nsx_hmac(enum nsx_hash hash, struct nsx_octets key, struct nsx_octets data,
+         unsigned char *out, struct nsx_error *e)
 {
     int ok;
 
     if (key.len > INT_MAX)
-        return nsx_error_set(e, NSX_E_ARGUMENT, "nsx_hmac",
-                             "key is too long");
+        return nsx_error_set(e, NSX_E_ARGUMENT, "nsx_hmac", "key is too long");
     ERR_set_mark();
     ok = HMAC(hashes[hash].md(), given(key), (int)key.len, given(data),
-              data.len, out, NULL) != NULL;
+              data.len, out, NULL)
+        != NULL;
     return outcome(ok, hashes[hash].name, "nsx_hmac", e);
 }
 
@@ -113,14 +117,15 @@ struct nsx_pbkdf2 {
     EVP_MD_CTX *inner, *outer; /* HMAC after the key's block */
     EVP_MD_CTX *work;
     size_t size;
-    unsigned long left;          /* iterations to be done */
+    unsigned long left;                /* iterations to be done */
     unsigned char u[NSX_MAX_DIGEST];   /* the last U */
     unsigned char sum[NSX_MAX_DIGEST]; /* of all U so far */
 };
 
 /* A context that has taken the key's block, changed by pad. */
-static int keyed(EVP_MD_CTX *ctx, const EVP_MD *md,
-                 const unsigned char *block, size_t size, unsigned pad)
+static int
+keyed(EVP_MD_CTX *ctx, const EVP_MD *md, const unsigned char *block,
+      size_t size, unsigned pad)
 {
     unsigned char mixed[MAX_BLOCK];
     size_t i;
@@ -128,17 +133,16 @@ static int keyed(EVP_MD_CTX *ctx, const EVP_MD *md,
 
     for (i = 0; i < size; i++)
         mixed[i] = (unsigned char)(block[i] ^ pad);
-    ok = EVP_DigestInit_ex(ctx, md, NULL) &&
-         EVP_DigestUpdate(ctx, mixed, size);
+    ok = EVP_DigestInit_ex(ctx, md, NULL) && EVP_DigestUpdate(ctx, mixed, size);
     OPENSSL_cleanse(mixed, sizeof(mixed));
     return ok;
 }
 
 /* RFC 2104: a key longer than a block is hashed first. */
-static int take_key(struct nsx_pbkdf2 *p, const EVP_MD *md,
-                    struct nsx_octets key)
+static int
+take_key(struct nsx_pbkdf2 *p, const EVP_MD *md, struct nsx_octets key)
 {
-    unsigned char block[MAX_BLOCK] = {0};
+    unsigned char block[MAX_BLOCK] = { 0 };
     size_t size = (size_t)EVP_MD_block_size(md);
     int ok = size <= sizeof(block);
 
@@ -146,39 +150,42 @@ static int take_key(struct nsx_pbkdf2 *p, const EVP_MD *md,
         ok = digest_parts(p->work, md, &key, 1, block);
     else if (ok && key.len)
         memcpy(block, key.data, key.len);
-    ok = ok && keyed(p->inner, md, block, size, 0x36) &&
-         keyed(p->outer, md, block, size, 0x5c);
+    ok = ok && keyed(p->inner, md, block, size, 0x36)
+        && keyed(p->outer, md, block, size, 0x5c);
     OPENSSL_cleanse(block, sizeof(block));
     return ok;
 }
 
 /* HMAC of what follows the key in work, into u. */
-static int finish_mac(struct nsx_pbkdf2 *p)
+static int
+finish_mac(struct nsx_pbkdf2 *p)
 {
-    return EVP_DigestFinal_ex(p->work, p->u, NULL) &&
-           EVP_MD_CTX_copy_ex(p->work, p->outer) &&
-           EVP_DigestUpdate(p->work, p->u, p->size) &&
-           EVP_DigestFinal_ex(p->work, p->u, NULL);
+    return EVP_DigestFinal_ex(p->work, p->u, NULL)
+        && EVP_MD_CTX_copy_ex(p->work, p->outer)
+        && EVP_DigestUpdate(p->work, p->u, p->size)
+        && EVP_DigestFinal_ex(p->work, p->u, NULL);
 }
 
-static int first_round(struct nsx_pbkdf2 *p, struct nsx_octets salt)
+static int
+first_round(struct nsx_pbkdf2 *p, struct nsx_octets salt)
 {
-    static const unsigned char one[] = {0, 0, 0, 1}; /* the only block */
-    int ok = EVP_MD_CTX_copy_ex(p->work, p->inner) &&
-             EVP_DigestUpdate(p->work, given(salt), salt.len) &&
-             EVP_DigestUpdate(p->work, one, sizeof(one)) && finish_mac(p);
+    static const unsigned char one[] = { 0, 0, 0, 1 }; /* the only block */
+    int ok = EVP_MD_CTX_copy_ex(p->work, p->inner)
+        && EVP_DigestUpdate(p->work, given(salt), salt.len)
+        && EVP_DigestUpdate(p->work, one, sizeof(one)) && finish_mac(p);
 
     memcpy(p->sum, p->u, p->size);
     p->left--;
     return ok;
 }
 
-static int next_round(struct nsx_pbkdf2 *p)
+static int
+next_round(struct nsx_pbkdf2 *p)
 {
     size_t i;
 
-    if (!EVP_MD_CTX_copy_ex(p->work, p->inner) ||
-        !EVP_DigestUpdate(p->work, p->u, p->size) || !finish_mac(p))
+    if (!EVP_MD_CTX_copy_ex(p->work, p->inner)
+        || !EVP_DigestUpdate(p->work, p->u, p->size) || !finish_mac(p))
         return 0;
     for (i = 0; i < p->size; i++)
         p->sum[i] ^= p->u[i];
@@ -186,7 +193,8 @@ static int next_round(struct nsx_pbkdf2 *p)
     return 1;
 }
 
-static struct nsx_pbkdf2 *new_contexts(void)
+static struct nsx_pbkdf2 *
+new_contexts(void)
 {
     struct nsx_pbkdf2 *p = nsx_alloc(sizeof(*p));
 
@@ -201,11 +209,10 @@ static struct nsx_pbkdf2 *new_contexts(void)
     return NULL;
 }
 
-struct nsx_pbkdf2 *nsx_pbkdf2_new(enum nsx_hash hash,
-                                  struct nsx_octets password,
-                                  struct nsx_octets salt,
-                                  unsigned long iterations,
-                                  struct nsx_error *e)
+struct nsx_pbkdf2 *
+nsx_pbkdf2_new(enum nsx_hash hash, struct nsx_octets password,
+               struct nsx_octets salt, unsigned long iterations,
+               struct nsx_error *e)
 {
     struct nsx_pbkdf2 *p;
     int ok;
@@ -229,8 +236,9 @@ struct nsx_pbkdf2 *nsx_pbkdf2_new(enum nsx_hash hash,
     return NULL;
 }
 
-nsx_status nsx_pbkdf2_work(struct nsx_pbkdf2 *p, unsigned long at_most,
-                           unsigned char *out, struct nsx_error *e)
+nsx_status
+nsx_pbkdf2_work(struct nsx_pbkdf2 *p, unsigned long at_most, unsigned char *out,
+                struct nsx_error *e)
 {
     int ok = 1;
 
@@ -245,7 +253,8 @@ nsx_status nsx_pbkdf2_work(struct nsx_pbkdf2 *p, unsigned long at_most,
     return NSX_OK;
 }
 
-void nsx_pbkdf2_free(struct nsx_pbkdf2 *p)
+void
+nsx_pbkdf2_free(struct nsx_pbkdf2 *p)
 {
     if (!p)
         return;
@@ -258,7 +267,8 @@ void nsx_pbkdf2_free(struct nsx_pbkdf2 *p)
 
 /* ---- the rest ---- */
 
-nsx_status nsx_random(void *out, size_t n, struct nsx_error *e)
+nsx_status
+nsx_random(void *out, size_t n, struct nsx_error *e)
 {
     int ok;
 
@@ -267,12 +277,14 @@ nsx_status nsx_random(void *out, size_t n, struct nsx_error *e)
     return outcome(ok, "a source of random numbers", "nsx_random", e);
 }
 
-int nsx_same_secret(const void *a, const void *b, size_t n)
+int
+nsx_same_secret(const void *a, const void *b, size_t n)
 {
     return CRYPTO_memcmp(a, b, n) == 0;
 }
 
-void nsx_hex(const unsigned char *in, size_t n, char *out)
+void
+nsx_hex(const unsigned char *in, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";
     size_t i;

@@ -17,8 +17,8 @@ struct job {
     size_t room;
 };
 
-void nsx_dot_init(struct nsx_dot *d, enum nsx_dot_at at,
-                  enum nsx_bare_cr bare_cr)
+void
+nsx_dot_init(struct nsx_dot *d, enum nsx_dot_at at, enum nsx_bare_cr bare_cr)
 {
     d->at = at;
     d->bare_cr = bare_cr;
@@ -26,19 +26,22 @@ void nsx_dot_init(struct nsx_dot *d, enum nsx_dot_at at,
     d->doubled = 0;
 }
 
-static void put(struct job *j, char c)
+static void
+put(struct job *j, char c)
 {
     *j->out++ = c;
     j->room--;
 }
 
-static void skip(struct job *j, size_t n)
+static void
+skip(struct job *j, size_t n)
 {
     j->in += n;
     j->n -= n;
 }
 
-static void copy(struct job *j, size_t n)
+static void
+copy(struct job *j, size_t n)
 {
     memcpy(j->out, j->in, n);
     j->out += n;
@@ -47,7 +50,8 @@ static void copy(struct job *j, size_t n)
 }
 
 /* At a line start: doubles a dot.  Whatever follows is text. */
-static void line_start(struct nsx_dot *d, struct job *j)
+static void
+line_start(struct nsx_dot *d, struct job *j)
 {
     if (*j->in == '.' && !d->lines_only) {
         put(j, '.');
@@ -57,14 +61,16 @@ static void line_start(struct nsx_dot *d, struct job *j)
 }
 
 /* After a CR that the output already holds. */
-static void after_cr(struct nsx_dot *d, struct job *j)
+static void
+after_cr(struct nsx_dot *d, struct job *j)
 {
     int lf = *j->in == '\n';
 
     if (lf || d->bare_cr == NSX_BARE_CR_CONVERT) {
         put(j, '\n');
         d->at = NSX_DOT_BOL;
-    } else {
+    }
+    else {
         d->at = NSX_DOT_TEXT;
     }
     if (lf)
@@ -72,7 +78,8 @@ static void after_cr(struct nsx_dot *d, struct job *j)
 }
 
 /* Octets of in[0..n) before the first one that needs a look. */
-static size_t plain_run(const struct nsx_dot *d, const char *in, size_t n)
+static size_t
+plain_run(const struct nsx_dot *d, const char *in, size_t n)
 {
     const char *lf;
     size_t i = 0;
@@ -88,7 +95,8 @@ static size_t plain_run(const struct nsx_dot *d, const char *in, size_t n)
 
 /* Text up to and with the next line end, or what fits: an LF in the last
  * place grows to two octets, so one octet of room is kept for it. */
-static void text(struct nsx_dot *d, struct job *j)
+static void
+text(struct nsx_dot *d, struct job *j)
 {
     size_t window = j->n < j->room ? j->n : j->room - 1;
     size_t run = plain_run(d, j->in, window);
@@ -97,10 +105,12 @@ static void text(struct nsx_dot *d, struct job *j)
     copy(j, run);
     if (run == window) {
         d->at = cr ? NSX_DOT_CR : NSX_DOT_TEXT;
-    } else if (*j->in == '\r') {
+    }
+    else if (*j->in == '\r') {
         copy(j, 1);
         d->at = NSX_DOT_CR;
-    } else {
+    }
+    else {
         if (!cr)
             put(j, '\r');
         copy(j, 1);
@@ -108,8 +118,9 @@ static void text(struct nsx_dot *d, struct job *j)
     }
 }
 
-size_t nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n,
-                      char *out, size_t size, size_t *taken)
+size_t
+nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n, char *out,
+               size_t size, size_t *taken)
 {
     struct job j = { in, n, out, size };
 
@@ -125,7 +136,8 @@ size_t nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n,
     return size - j.room;
 }
 
-size_t nsx_dot_end_line(struct nsx_dot *d, char *out)
+size_t
+nsx_dot_end_line(struct nsx_dot *d, char *out)
 {
     size_t len = 0;
 
@@ -138,7 +150,8 @@ size_t nsx_dot_end_line(struct nsx_dot *d, char *out)
     return len;
 }
 
-size_t nsx_dot_end(struct nsx_dot *d, char *out)
+size_t
+nsx_dot_end(struct nsx_dot *d, char *out)
 {
     static const char dot[] = ".\r\n";
     size_t len = nsx_dot_end_line(d, out);
@@ -147,8 +160,9 @@ size_t nsx_dot_end(struct nsx_dot *d, char *out)
     return len + sizeof dot - 1;
 }
 
-int nsx_dot_has_bare_cr(const struct nsx_dot *d, const char *in, size_t n,
-                        int final)
+int
+nsx_dot_has_bare_cr(const struct nsx_dot *d, const char *in, size_t n,
+                    int final)
 {
     const char *cr, *end;
 

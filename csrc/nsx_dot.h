@@ -44,8 +44,8 @@ void nsx_dot_init(struct nsx_dot *d, enum nsx_dot_at at,
  * two may leave the last one of out unused.  size must be at least 4.  With NSX_BARE_CR_CONVERT a CR at the end of the input is written
  * at once and its LF when the next octet shows that it was bare (or by
  * nsx_dot_end). */
-size_t nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n,
-                      char *out, size_t size, size_t *taken);
+size_t nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n, char *out,
+                      size_t size, size_t *taken);
 
 /* Writes the end of data: CRLF unless at a line start, then ".CRLF".
  * out holds at least 5 octets.  Returns the octets written. */

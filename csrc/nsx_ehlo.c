@@ -7,20 +7,23 @@
 #include <string.h>
 
 /* ASCII whatever the locale says. */
-static int is_word(char c)
+static int
+is_word(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
         || (c >= '0' && c <= '9') || c == '_';
 }
 
-static int is_blank(char c)
+static int
+is_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
 
 /* First run of keyword octets at or after *at that holds a word octet: sets
  * *at to its start and returns its length up to the last word octet, or 0. */
-static size_t find_keyword(const char *line, size_t len, size_t *at)
+static size_t
+find_keyword(const char *line, size_t len, size_t *at)
 {
     size_t i = *at;
 
@@ -38,7 +41,8 @@ static size_t find_keyword(const char *line, size_t len, size_t *at)
     return 0;
 }
 
-int nsx_ehlo_line(const char *line, size_t len, struct nsx_capability *out)
+int
+nsx_ehlo_line(const char *line, size_t len, struct nsx_capability *out)
 {
     size_t at = 0;
     const char *lf;
@@ -56,12 +60,14 @@ int nsx_ehlo_line(const char *line, size_t len, struct nsx_capability *out)
     return 1;
 }
 
-static char lower(char c)
+static char
+lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static int same(const char *a, const char *b, size_t n)
+static int
+same(const char *a, const char *b, size_t n)
 {
     size_t i;
 
@@ -79,7 +85,8 @@ struct words {
     size_t end; /* octets of out in use */
 };
 
-static void add_word(struct words *w, char *out, const char *word, size_t len)
+static void
+add_word(struct words *w, char *out, const char *word, size_t len)
 {
     size_t i;
 
@@ -96,7 +103,8 @@ static void add_word(struct words *w, char *out, const char *word, size_t len)
     w->end += len;
 }
 
-size_t nsx_ehlo_distinct(const char *list, size_t n, char *out)
+size_t
+nsx_ehlo_distinct(const char *list, size_t n, char *out)
 {
     struct words w;
     size_t i = 0;

@@ -12,40 +12,44 @@
 #include "nsx_xtext.h"
 
 enum {
-    FIRST_ROOM = 8,     /* recipients */
-    MAX_ENVID = 100,    /* RFC 3461 4.4 */
-    MAX_ORCPT = 500,    /* RFC 3461 4.2 */
-    MAX_SECONDS = 9,    /* digits; RFC 2852 4, 4865 5 */
-    MAX_SIZE = 20,      /* digits, RFC 1870 4 */
-    SHOWN_VALUE = 100,  /* octets of a wrong value that its error shows */
+    FIRST_ROOM = 8,    /* recipients */
+    MAX_ENVID = 100,   /* RFC 3461 4.4 */
+    MAX_ORCPT = 500,   /* RFC 3461 4.2 */
+    MAX_SECONDS = 9,   /* digits; RFC 2852 4, 4865 5 */
+    MAX_SIZE = 20,     /* digits, RFC 1870 4 */
+    SHOWN_VALUE = 100, /* octets of a wrong value that its error shows */
     NUMBER_ROOM = 32
 };
 
-static const char *textual(const struct nsx_envelope *v,
-                           const struct nsx_stretch *s)
+static const char *
+textual(const struct nsx_envelope *v, const struct nsx_stretch *s)
 {
     return (const char *)nsx_buf_data(&v->texts) + s->at;
 }
 
-static int is_given(const struct nsx_stretch *s)
+static int
+is_given(const struct nsx_stretch *s)
 {
     return s->at != NSX_NOT_GIVEN;
 }
 
 /* --- values -------------------------------------------------------------- */
 
-static int is_digit(char c)
+static int
+is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static char upper(char c)
+static char
+upper(char c)
 {
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 /* Is text[0..n) this word, compared without case? */
-static int is_word(const char *text, size_t n, const char *word)
+static int
+is_word(const char *text, size_t n, const char *word)
 {
     size_t i;
 
@@ -55,7 +59,8 @@ static int is_word(const char *text, size_t n, const char *word)
     return word[n] == '\0';
 }
 
-static int digits(const char *v, size_t n, size_t most)
+static int
+digits(const char *v, size_t n, size_t most)
 {
     size_t i;
 
@@ -65,13 +70,15 @@ static int digits(const char *v, size_t n, size_t most)
     return n > 0 && n <= most;
 }
 
-static int is_hex(char c)
+static int
+is_hex(char c)
 {
     return is_digit(c) || (c >= 'A' && c <= 'F');
 }
 
 /* xtext, RFC 3461 4. */
-static int xtext(const char *v, size_t n)
+static int
+xtext(const char *v, size_t n)
 {
     size_t i;
 
@@ -85,45 +92,53 @@ static int xtext(const char *v, size_t n)
     return 1;
 }
 
-static int ok_size(const char *v, size_t n)
+static int
+ok_size(const char *v, size_t n)
 {
     return digits(v, n, MAX_SIZE);
 }
 
-static int ok_return(const char *v, size_t n)
+static int
+ok_return(const char *v, size_t n)
 {
     return is_word(v, n, "FULL") || is_word(v, n, "HDRS");
 }
 
-static int ok_bits(const char *v, size_t n)
+static int
+ok_bits(const char *v, size_t n)
 {
     return is_word(v, n, "7") || is_word(v, n, "8")
         || (n == 6 && memcmp(v, "binary", n) == 0);
 }
 
-static int ok_envelope(const char *v, size_t n)
+static int
+ok_envelope(const char *v, size_t n)
 {
     return n > 0 && n <= MAX_ENVID && nsx_xtext_size(v, n) <= MAX_ENVID;
 }
 
-static int ok_envid(const char *v, size_t n)
+static int
+ok_envid(const char *v, size_t n)
 {
     return n > 0 && n <= MAX_ENVID && xtext(v, n);
 }
 
-static int ok_auth(const char *v, size_t n)
+static int
+ok_auth(const char *v, size_t n)
 {
     return n <= NSX_MAX_OPTION && xtext(v, n);
 }
 
-static int ok_any(const char *v, size_t n)
+static int
+ok_any(const char *v, size_t n)
 {
     (void)v;
     return n <= NSX_MAX_OPTION;
 }
 
 /* by-time ";" by-mode [ "T" ]; what is returned within a time needs one. */
-static int ok_deliverby(const char *v, size_t n)
+static int
+ok_deliverby(const char *v, size_t n)
 {
     size_t at = n > 0 && (v[0] == '-' || v[0] == '+');
     const char *semi = n > 0 ? memchr(v, ';', n) : NULL;
@@ -141,12 +156,14 @@ static int ok_deliverby(const char *v, size_t n)
     return v[0] != '-' && at < end;
 }
 
-static int ok_seconds(const char *v, size_t n)
+static int
+ok_seconds(const char *v, size_t n)
 {
     return digits(v, n, MAX_SECONDS);
 }
 
-static int pair_in(const char *v, int least, int most)
+static int
+pair_in(const char *v, int least, int most)
 {
     int value = (v[0] - '0') * 10 + (v[1] - '0');
 
@@ -155,7 +172,8 @@ static int pair_in(const char *v, int least, int most)
 
 /* "2026-11-24T18:05:00Z", fractions and offsets allowed: the shape, with
  * digits where n stands, then the ranges. */
-static int ok_time(const char *v, size_t n)
+static int
+ok_time(const char *v, size_t n)
 {
     static const char shape[] = "nnnn-nn-nnTnn:nn:nn";
     size_t at;
@@ -185,14 +203,16 @@ static int ok_time(const char *v, size_t n)
         && pair_in(v + at + 4, 0, 59);
 }
 
-static int ok_priority(const char *v, size_t n)
+static int
+ok_priority(const char *v, size_t n)
 {
     if (n == 1)
         return is_digit(v[0]);
     return n == 2 && v[0] == '-' && v[1] >= '1' && v[1] <= '9';
 }
 
-static int ok_notify(const char *v, size_t n)
+static int
+ok_notify(const char *v, size_t n)
 {
     static const char *const words[] = { "SUCCESS", "FAILURE", "DELAY" };
     unsigned seen = 0;
@@ -212,7 +232,8 @@ static int ok_notify(const char *v, size_t n)
     return 1;
 }
 
-static int ok_orcpt(const char *v, size_t n)
+static int
+ok_orcpt(const char *v, size_t n)
 {
     const char *semi = n > 0 ? memchr(v, ';', n) : NULL;
 
@@ -242,39 +263,40 @@ static const struct facts options[NSX_OPT_COUNT_] = {
                         "at most 100 characters of xtext" },
     [NSX_OPT_AUTH] = { "AUTH", "AUTH", NSX_CAP_AUTH, 1, ok_auth,
                        "an address as xtext, or <>" },
-    [NSX_OPT_XVERP] = { "XVERP", "XVERP", NSX_CAP_XVERP, 1, ok_any,
-                        "1" },
-    [NSX_OPT_SMTPUTF8] = { "SMTPUTF8", "SMTPUTF8", NSX_CAP_SMTPUTF8, 1,
-                           ok_any, "1 or 0" },
+    [NSX_OPT_XVERP] = { "XVERP", "XVERP", NSX_CAP_XVERP, 1, ok_any, "1" },
+    [NSX_OPT_SMTPUTF8] = { "SMTPUTF8", "SMTPUTF8", NSX_CAP_SMTPUTF8, 1, ok_any,
+                           "1 or 0" },
     [NSX_OPT_DELIVERBY] = { "DeliverBy", "DELIVERBY", NSX_CAP_DELIVERBY, 0,
                             ok_deliverby,
                             "seconds;R or seconds;N, with T for trace" },
-    [NSX_OPT_HOLDFOR] = { "HoldFor", "FUTURERELEASE", NSX_CAP_FUTURERELEASE,
-                          0, ok_seconds, "a number of seconds" },
-    [NSX_OPT_HOLDUNTIL] = { "HoldUntil", "FUTURERELEASE",
-                            NSX_CAP_FUTURERELEASE, 0, ok_time,
-                            "a time like 2026-01-31T18:30:00Z" },
+    [NSX_OPT_HOLDFOR] = { "HoldFor", "FUTURERELEASE", NSX_CAP_FUTURERELEASE, 0,
+                          ok_seconds, "a number of seconds" },
+    [NSX_OPT_HOLDUNTIL] = { "HoldUntil", "FUTURERELEASE", NSX_CAP_FUTURERELEASE,
+                            0, ok_time, "a time like 2026-01-31T18:30:00Z" },
     [NSX_OPT_PRIORITY] = { "Priority", "MT-PRIORITY", NSX_CAP_MT_PRIORITY, 1,
                            ok_priority, "-9 to 9" },
-    [NSX_OPT_REQUIRETLS] = { "RequireTLS", "REQUIRETLS", NSX_CAP_REQUIRETLS,
-                             0, ok_any, "1 or 0" },
+    [NSX_OPT_REQUIRETLS] = { "RequireTLS", "REQUIRETLS", NSX_CAP_REQUIRETLS, 0,
+                             ok_any, "1 or 0" },
     [NSX_OPT_NOTIFY] = { "Notify", "DSN", NSX_CAP_DSN, 1, ok_notify,
                          "NEVER alone, or of SUCCESS, FAILURE, DELAY" },
     [NSX_OPT_ORCPT] = { "ORcpt", "DSN", NSX_CAP_DSN, 1, ok_orcpt,
                         "type;address, the address as xtext" }
 };
 
-const char *nsx_option_name(enum nsx_option o)
+const char *
+nsx_option_name(enum nsx_option o)
 {
     return options[o].name;
 }
 
-const char *nsx_option_extension(enum nsx_option o)
+const char *
+nsx_option_extension(enum nsx_option o)
 {
     return options[o].extension;
 }
 
-enum nsx_option nsx_option_find(const char *name, size_t len)
+enum nsx_option
+nsx_option_find(const char *name, size_t len)
 {
     int o;
 
@@ -289,7 +311,8 @@ enum nsx_option nsx_option_find(const char *name, size_t len)
 
 static const struct nsx_stretch not_given = { NSX_NOT_GIVEN, 0 };
 
-void nsx_envelope_init(struct nsx_envelope *v)
+void
+nsx_envelope_init(struct nsx_envelope *v)
 {
     int o;
 
@@ -300,15 +323,17 @@ void nsx_envelope_init(struct nsx_envelope *v)
         v->value[o] = not_given;
 }
 
-void nsx_envelope_free(struct nsx_envelope *v)
+void
+nsx_envelope_free(struct nsx_envelope *v)
 {
     nsx_free(v->rcpts);
     nsx_buf_free(&v->texts);
     nsx_envelope_init(v);
 }
 
-static nsx_status keep(struct nsx_envelope *v, const char *text, size_t n,
-                       struct nsx_stretch *out, struct nsx_error *e)
+static nsx_status
+keep(struct nsx_envelope *v, const char *text, size_t n,
+     struct nsx_stretch *out, struct nsx_error *e)
 {
     size_t at = v->texts.len;
     nsx_errcode code = nsx_buf_append(&v->texts, text, n);
@@ -320,13 +345,15 @@ static nsx_status keep(struct nsx_envelope *v, const char *text, size_t n,
     return NSX_OK;
 }
 
-static int shown(size_t n)
+static int
+shown(size_t n)
 {
     return (int)(n < SHOWN_VALUE ? n : SHOWN_VALUE);
 }
 
 /* After the quoted string that begins at i, or n + 1 when it never ends. */
-static size_t skip_quoted(const char *p, size_t n, size_t i)
+static size_t
+skip_quoted(const char *p, size_t n, size_t i)
 {
     for (i++; i < n && p[i] != '"'; i++)
         if (p[i] == '\\')
@@ -335,7 +362,8 @@ static size_t skip_quoted(const char *p, size_t n, size_t i)
 }
 
 /* Can nothing of it be taken for the end of the path, or of the line? */
-static int is_path(const char *p, size_t n)
+static int
+is_path(const char *p, size_t n)
 {
     size_t i = 1;
 
@@ -352,26 +380,28 @@ static int is_path(const char *p, size_t n)
     return i == n - 1;
 }
 
-static nsx_status keep_path(struct nsx_envelope *v, const char *name,
-                            const char *path, size_t n,
-                            struct nsx_stretch *out, struct nsx_error *e)
+static nsx_status
+keep_path(struct nsx_envelope *v, const char *name, const char *path, size_t n,
+          struct nsx_stretch *out, struct nsx_error *e)
 {
     if (!is_path(path, n) || n > NSX_MAX_COMMAND / 2)
         return nsx_error_set(e, NSX_E_ARGUMENT, __func__,
-                             "%s => \"%.*s\": it is no address", name,
-                             shown(n), path);
+                             "%s => \"%.*s\": it is no address", name, shown(n),
+                             path);
     if (nsx_path_need(path, n) != NSX_NEED_NOTHING)
         v->has_utf8 = 1;
     return keep(v, path, n, out, e);
 }
 
-nsx_status nsx_envelope_from(struct nsx_envelope *v, const char *path,
-                             size_t n, struct nsx_error *e)
+nsx_status
+nsx_envelope_from(struct nsx_envelope *v, const char *path, size_t n,
+                  struct nsx_error *e)
 {
     return keep_path(v, "From", path, n, &v->from, e);
 }
 
-static nsx_status grow(struct nsx_envelope *v, struct nsx_error *e)
+static nsx_status
+grow(struct nsx_envelope *v, struct nsx_error *e)
 {
     size_t room = v->room > 0 ? v->room * 2 : FIRST_ROOM;
     struct nsx_rcpt *more;
@@ -389,8 +419,9 @@ static nsx_status grow(struct nsx_envelope *v, struct nsx_error *e)
     return NSX_OK;
 }
 
-nsx_status nsx_envelope_to(struct nsx_envelope *v, const char *path, size_t n,
-                           struct nsx_error *e)
+nsx_status
+nsx_envelope_to(struct nsx_envelope *v, const char *path, size_t n,
+                struct nsx_error *e)
 {
     struct nsx_rcpt *r;
 
@@ -407,9 +438,9 @@ nsx_status nsx_envelope_to(struct nsx_envelope *v, const char *path, size_t n,
     return NSX_OK;
 }
 
-static nsx_status keep_value(struct nsx_envelope *v, enum nsx_option o,
-                             const char *value, size_t n,
-                             struct nsx_stretch *out, struct nsx_error *e)
+static nsx_status
+keep_value(struct nsx_envelope *v, enum nsx_option o, const char *value,
+           size_t n, struct nsx_stretch *out, struct nsx_error *e)
 {
     if (!options[o].is_valid(value, n))
         return nsx_error_set(e, NSX_E_ARGUMENT, __func__,
@@ -418,12 +449,13 @@ static nsx_status keep_value(struct nsx_envelope *v, enum nsx_option o,
     return keep(v, value, n, out, e);
 }
 
-nsx_status nsx_envelope_set(struct nsx_envelope *v, enum nsx_option o,
-                            const char *value, size_t n, struct nsx_error *e)
+nsx_status
+nsx_envelope_set(struct nsx_envelope *v, enum nsx_option o, const char *value,
+                 size_t n, struct nsx_error *e)
 {
-    enum nsx_option other = o == NSX_OPT_HOLDFOR     ? NSX_OPT_HOLDUNTIL
-                            : o == NSX_OPT_HOLDUNTIL ? NSX_OPT_HOLDFOR
-                                                     : NSX_OPT_COUNT_;
+    enum nsx_option other = o == NSX_OPT_HOLDFOR ? NSX_OPT_HOLDUNTIL
+        : o == NSX_OPT_HOLDUNTIL                 ? NSX_OPT_HOLDFOR
+                                                 : NSX_OPT_COUNT_;
 
     if (o >= NSX_OPT_ORCPT)
         return nsx_error_set(e, NSX_E_ARGUMENT, __func__,
@@ -434,9 +466,9 @@ nsx_status nsx_envelope_set(struct nsx_envelope *v, enum nsx_option o,
     return keep_value(v, o, value, n, &v->value[o], e);
 }
 
-nsx_status nsx_envelope_set_rcpt(struct nsx_envelope *v, size_t i,
-                                 enum nsx_option o, const char *value,
-                                 size_t n, struct nsx_error *e)
+nsx_status
+nsx_envelope_set_rcpt(struct nsx_envelope *v, size_t i, enum nsx_option o,
+                      const char *value, size_t n, struct nsx_error *e)
 {
     struct nsx_rcpt *r = &v->rcpts[i];
 
@@ -450,7 +482,8 @@ nsx_status nsx_envelope_set_rcpt(struct nsx_envelope *v, size_t i,
 
 /* --- addresses ----------------------------------------------------------- */
 
-static int is_ascii(const char *p, size_t n)
+static int
+is_ascii(const char *p, size_t n)
 {
     size_t i;
 
@@ -461,7 +494,8 @@ static int is_ascii(const char *p, size_t n)
 }
 
 /* Where the domain begins: after the last '@'; n where there is none. */
-static size_t domain_at(const char *p, size_t n)
+static size_t
+domain_at(const char *p, size_t n)
 {
     size_t i = n;
 
@@ -470,15 +504,16 @@ static size_t domain_at(const char *p, size_t n)
     return i > 0 ? i : n;
 }
 
-enum nsx_need nsx_path_need(const char *path, size_t n)
+enum nsx_need
+nsx_path_need(const char *path, size_t n)
 {
     if (!is_ascii(path, domain_at(path, n)))
         return NSX_NEED_UTF8;
     return is_ascii(path, n) ? NSX_NEED_NOTHING : NSX_NEED_LABELS;
 }
 
-const char *nsx_envelope_domain(const struct nsx_envelope *v, size_t i,
-                                size_t *len)
+const char *
+nsx_envelope_domain(const struct nsx_envelope *v, size_t i, size_t *len)
 {
     const struct nsx_stretch *s = &v->rcpts[i].path;
     const char *path = textual(v, s);
@@ -490,7 +525,8 @@ const char *nsx_envelope_domain(const struct nsx_envelope *v, size_t i,
 
 /* --- judging ------------------------------------------------------------- */
 
-static int is_true(const struct nsx_envelope *v, enum nsx_option o)
+static int
+is_true(const struct nsx_envelope *v, enum nsx_option o)
 {
     const struct nsx_stretch *s = &v->value[o];
 
@@ -498,23 +534,27 @@ static int is_true(const struct nsx_envelope *v, enum nsx_option o)
         && !(s->len == 1 && textual(v, s)[0] == '0');
 }
 
-static int is_switch(enum nsx_option o)
+static int
+is_switch(enum nsx_option o)
 {
     return o == NSX_OPT_SMTPUTF8 || o == NSX_OPT_REQUIRETLS;
 }
 
 /* Given, and not given as no. */
-static int is_wanted(const struct nsx_envelope *v, enum nsx_option o)
+static int
+is_wanted(const struct nsx_envelope *v, enum nsx_option o)
 {
     return is_switch(o) ? is_true(v, o) : is_given(&v->value[o]);
 }
 
-int nsx_envelope_is_binary(const struct nsx_envelope *v)
+int
+nsx_envelope_is_binary(const struct nsx_envelope *v)
 {
     return v->value[NSX_OPT_BITS].len == sizeof "binary" - 1;
 }
 
-static uint64_t number(const char *p, size_t n)
+static uint64_t
+number(const char *p, size_t n)
 {
     uint64_t value = 0;
     size_t i;
@@ -527,15 +567,17 @@ static uint64_t number(const char *p, size_t n)
     return value;
 }
 
-static uint64_t number_of(const struct nsx_envelope *v, enum nsx_option o)
+static uint64_t
+number_of(const struct nsx_envelope *v, enum nsx_option o)
 {
     const struct nsx_stretch *s = &v->value[o];
 
     return is_given(s) ? number(textual(v, s), s->len) : 0;
 }
 
-static int refuse(struct nsx_refusal *why, unsigned subject, unsigned detail,
-                  const char *text)
+static int
+refuse(struct nsx_refusal *why, unsigned subject, unsigned detail,
+       const char *text)
 {
     why->enhanced.cls = 5;
     why->enhanced.subject = (uint16_t)subject;
@@ -544,8 +586,9 @@ static int refuse(struct nsx_refusal *why, unsigned subject, unsigned detail,
     return 0;
 }
 
-static int not_offered(struct nsx_refusal *why, unsigned subject,
-                       unsigned detail, enum nsx_option o)
+static int
+not_offered(struct nsx_refusal *why, unsigned subject, unsigned detail,
+            enum nsx_option o)
 {
     (void)refuse(why, subject, detail, "");
     (void)snprintf(why->text, sizeof why->text,
@@ -555,18 +598,17 @@ static int not_offered(struct nsx_refusal *why, unsigned subject,
 }
 
 /* Options that decide who may get the message, or when. */
-static int judge_options(const struct nsx_envelope *v,
-                         const struct nsx_caps *c, struct nsx_refusal *why)
+static int
+judge_options(const struct nsx_envelope *v, const struct nsx_caps *c,
+              struct nsx_refusal *why)
 {
     static const struct {
         enum nsx_option option;
         unsigned subject, detail;
-    } needed[] = {
-        { NSX_OPT_REQUIRETLS, 7, 30 }, /* RFC 8689 8 */
-        { NSX_OPT_DELIVERBY, 3, 3 },
-        { NSX_OPT_HOLDFOR, 3, 3 },
-        { NSX_OPT_HOLDUNTIL, 3, 3 }
-    };
+    } needed[] = { { NSX_OPT_REQUIRETLS, 7, 30 }, /* RFC 8689 8 */
+                   { NSX_OPT_DELIVERBY, 3, 3 },
+                   { NSX_OPT_HOLDFOR, 3, 3 },
+                   { NSX_OPT_HOLDUNTIL, 3, 3 } };
     size_t i;
 
     for (i = 0; i < sizeof needed / sizeof needed[0]; i++)
@@ -578,15 +620,17 @@ static int judge_options(const struct nsx_envelope *v,
 }
 
 /* Both in UTC and without fractions: then they compare as text. */
-static int is_later(const char *a, size_t n, const char *b)
+static int
+is_later(const char *a, size_t n, const char *b)
 {
     return n == strlen(b) && n == sizeof "2026-01-31T18:30:00Z" - 1
         && upper(a[n - 1]) == 'Z' && upper(b[n - 1]) == 'Z'
         && memcmp(a, b, n) > 0;
 }
 
-static int judge_times(const struct nsx_envelope *v, const struct nsx_caps *c,
-                       struct nsx_refusal *why)
+static int
+judge_times(const struct nsx_envelope *v, const struct nsx_caps *c,
+            struct nsx_refusal *why)
 {
     const struct nsx_stretch *by = &v->value[NSX_OPT_DELIVERBY];
     const struct nsx_stretch *until = &v->value[NSX_OPT_HOLDUNTIL];
@@ -603,8 +647,8 @@ static int judge_times(const struct nsx_envelope *v, const struct nsx_caps *c,
     return 1;
 }
 
-static const char *who_needs(const struct nsx_envelope *v, int *len,
-                             enum nsx_need *need)
+static const char *
+who_needs(const struct nsx_envelope *v, int *len, enum nsx_need *need)
 {
     const struct nsx_stretch *s = &v->from;
     size_t i;
@@ -618,8 +662,9 @@ static const char *who_needs(const struct nsx_envelope *v, int *len,
     return textual(v, s);
 }
 
-static int judge_addresses(const struct nsx_envelope *v,
-                           const struct nsx_caps *c, struct nsx_refusal *why)
+static int
+judge_addresses(const struct nsx_envelope *v, const struct nsx_caps *c,
+                struct nsx_refusal *why)
 {
     const char *path, *help;
     enum nsx_need need;
@@ -636,16 +681,17 @@ static int judge_addresses(const struct nsx_envelope *v,
     return 0;
 }
 
-static int judge_body(const struct nsx_envelope *v, const struct nsx_caps *c,
-                      const struct nsx_size_facts *body,
-                      struct nsx_refusal *why)
+static int
+judge_body(const struct nsx_envelope *v, const struct nsx_caps *c,
+           const struct nsx_size_facts *body, struct nsx_refusal *why)
 {
     uint64_t size = number_of(v, NSX_OPT_SIZE);
 
     if (nsx_envelope_is_binary(v)
         && !nsx_caps_has(c, NSX_CAP_BINARYMIME | NSX_CAP_CHUNKING))
-        return refuse(why, 6, 3, "Bits => 'binary': the server does not offer "
-                                 "BINARYMIME and CHUNKING");
+        return refuse(why, 6, 3,
+                      "Bits => 'binary': the server does not offer "
+                      "BINARYMIME and CHUNKING");
     if (body->size != NSX_SIZE_UNKNOWN && body->size > size)
         size = body->size;
     if (!nsx_caps_has(c, NSX_CAP_SIZE) || c->size == 0 || size <= c->size)
@@ -657,17 +703,17 @@ static int judge_body(const struct nsx_envelope *v, const struct nsx_caps *c,
     return 0;
 }
 
-int nsx_envelope_judge(const struct nsx_envelope *v, const struct nsx_caps *c,
-                       const struct nsx_size_facts *body,
-                       struct nsx_refusal *why)
+int
+nsx_envelope_judge(const struct nsx_envelope *v, const struct nsx_caps *c,
+                   const struct nsx_size_facts *body, struct nsx_refusal *why)
 {
     return judge_options(v, c, why) && judge_times(v, c, why)
         && judge_addresses(v, c, why) && judge_body(v, c, body, why);
 }
 
 /* Bits has a rule of its own: any of two extensions may do. */
-static int bits_offered(const struct nsx_envelope *v,
-                        const struct nsx_caps *c)
+static int
+bits_offered(const struct nsx_envelope *v, const struct nsx_caps *c)
 {
     const struct nsx_stretch *bits = &v->value[NSX_OPT_BITS];
 
@@ -676,15 +722,16 @@ static int bits_offered(const struct nsx_envelope *v,
     return textual(v, bits)[0] == '7' && nsx_caps_has(c, NSX_CAP_BINARYMIME);
 }
 
-static int is_offered(const struct nsx_envelope *v, const struct nsx_caps *c,
-                      enum nsx_option o)
+static int
+is_offered(const struct nsx_envelope *v, const struct nsx_caps *c,
+           enum nsx_option o)
 {
     return o == NSX_OPT_BITS ? bits_offered(v, c)
                              : nsx_caps_has(c, options[o].cap);
 }
 
-unsigned nsx_envelope_left_out(const struct nsx_envelope *v,
-                               const struct nsx_caps *c)
+unsigned
+nsx_envelope_left_out(const struct nsx_envelope *v, const struct nsx_caps *c)
 {
     unsigned out = 0;
     size_t i;
@@ -710,18 +757,21 @@ struct line {
     nsx_status status;
 };
 
-static void add(struct line *l, const char *text, size_t n)
+static void
+add(struct line *l, const char *text, size_t n)
 {
     if (l->status == NSX_OK)
         l->status = nsx_command_append(l->out, text, n, l->e);
 }
 
-static void add_str(struct line *l, const char *text)
+static void
+add_str(struct line *l, const char *text)
 {
     add(l, text, strlen(text));
 }
 
-static void add_upper(struct line *l, const char *text, size_t n)
+static void
+add_upper(struct line *l, const char *text, size_t n)
 {
     size_t i;
 
@@ -732,8 +782,9 @@ static void add_upper(struct line *l, const char *text, size_t n)
     }
 }
 
-static void begin(struct line *l, struct nsx_buf *out, const char *verb,
-                  const char *path, size_t n, struct nsx_error *e)
+static void
+begin(struct line *l, struct nsx_buf *out, const char *verb, const char *path,
+      size_t n, struct nsx_error *e)
 {
     l->out = out;
     l->e = e;
@@ -742,7 +793,8 @@ static void begin(struct line *l, struct nsx_buf *out, const char *verb,
     add(l, path, n);
 }
 
-static nsx_status end(struct line *l)
+static nsx_status
+end(struct line *l)
 {
     if (l->status == NSX_OK)
         l->status = nsx_command_end(l->out, l->e);
@@ -750,9 +802,10 @@ static nsx_status end(struct line *l)
 }
 
 /* " KEYWORD=value" of an option that is given and offered. */
-static void add_option(struct line *l, const struct nsx_envelope *v,
-                       const struct nsx_caps *c, enum nsx_option o,
-                       const char *keyword, int in_upper)
+static void
+add_option(struct line *l, const struct nsx_envelope *v,
+           const struct nsx_caps *c, enum nsx_option o, const char *keyword,
+           int in_upper)
 {
     const struct nsx_stretch *s = &v->value[o];
 
@@ -767,55 +820,59 @@ static void add_option(struct line *l, const struct nsx_envelope *v,
         add(l, textual(v, s), s->len);
 }
 
-static void add_size(struct line *l, const struct nsx_envelope *v,
-                     const struct nsx_caps *c,
-                     const struct nsx_size_facts *body)
+static void
+add_size(struct line *l, const struct nsx_envelope *v, const struct nsx_caps *c,
+         const struct nsx_size_facts *body)
 {
     char text[NUMBER_ROOM];
 
     if (is_given(&v->value[NSX_OPT_SIZE])) {
         add_option(l, v, c, NSX_OPT_SIZE, " SIZE=", 0);
-    } else if (body->size != NSX_SIZE_UNKNOWN
-               && nsx_caps_has(c, NSX_CAP_SIZE)) {
+    }
+    else if (body->size != NSX_SIZE_UNKNOWN && nsx_caps_has(c, NSX_CAP_SIZE)) {
         (void)snprintf(text, sizeof text, " SIZE=%" PRIu64, body->size);
         add_str(l, text);
     }
 }
 
-static void add_body(struct line *l, const struct nsx_envelope *v,
-                     const struct nsx_caps *c,
-                     const struct nsx_size_facts *body)
+static void
+add_body(struct line *l, const struct nsx_envelope *v, const struct nsx_caps *c,
+         const struct nsx_size_facts *body)
 {
     const struct nsx_stretch *bits = &v->value[NSX_OPT_BITS];
 
     if (nsx_envelope_is_binary(v)) {
         add_str(l, " BODY=BINARYMIME");
-    } else if (!is_given(bits)) {
+    }
+    else if (!is_given(bits)) {
         if (body->may_be_8bit && nsx_caps_has(c, NSX_CAP_8BITMIME))
             add_str(l, " BODY=8BITMIME");
-    } else if (bits_offered(v, c)) {
-        add_str(l, textual(v, bits)[0] == '8' ? " BODY=8BITMIME"
-                                              : " BODY=7BIT");
+    }
+    else if (bits_offered(v, c)) {
+        add_str(l,
+                textual(v, bits)[0] == '8' ? " BODY=8BITMIME" : " BODY=7BIT");
     }
 }
 
-static void add_envid(struct line *l, const struct nsx_envelope *v,
-                      const struct nsx_caps *c)
+static void
+add_envid(struct line *l, const struct nsx_envelope *v,
+          const struct nsx_caps *c)
 {
     const struct nsx_stretch *s = &v->value[NSX_OPT_ENVELOPE];
     char text[MAX_ENVID];
 
     if (!is_given(s)) {
         add_option(l, v, c, NSX_OPT_ENVID, " ENVID=", 0);
-    } else if (nsx_caps_has(c, NSX_CAP_DSN)) {
+    }
+    else if (nsx_caps_has(c, NSX_CAP_DSN)) {
         nsx_xtext_encode(textual(v, s), s->len, text);
         add_str(l, " ENVID=");
         add(l, text, nsx_xtext_size(textual(v, s), s->len));
     }
 }
 
-static void add_auth(struct line *l, const struct nsx_envelope *v,
-                     const struct nsx_caps *c)
+static void
+add_auth(struct line *l, const struct nsx_envelope *v, const struct nsx_caps *c)
 {
     add_option(l, v, c, NSX_OPT_AUTH, " AUTH=", 0);
     if (is_given(&v->value[NSX_OPT_AUTH]) && nsx_caps_has(c, NSX_CAP_AUTH)
@@ -823,16 +880,17 @@ static void add_auth(struct line *l, const struct nsx_envelope *v,
         add_str(l, "<>");
 }
 
-static int says_utf8(const struct nsx_envelope *v, const struct nsx_caps *c)
+static int
+says_utf8(const struct nsx_envelope *v, const struct nsx_caps *c)
 {
     return (v->has_utf8 || is_true(v, NSX_OPT_SMTPUTF8))
         && nsx_caps_has(c, NSX_CAP_SMTPUTF8);
 }
 
-nsx_status nsx_envelope_mail(const struct nsx_envelope *v,
-                             const struct nsx_caps *c,
-                             const struct nsx_size_facts *body,
-                             struct nsx_buf *out, struct nsx_error *e)
+nsx_status
+nsx_envelope_mail(const struct nsx_envelope *v, const struct nsx_caps *c,
+                  const struct nsx_size_facts *body, struct nsx_buf *out,
+                  struct nsx_error *e)
 {
     struct line l;
 
@@ -853,9 +911,9 @@ nsx_status nsx_envelope_mail(const struct nsx_envelope *v,
     return end(&l);
 }
 
-nsx_status nsx_envelope_rcpt(const struct nsx_envelope *v,
-                             const struct nsx_caps *c, size_t i,
-                             struct nsx_buf *out, struct nsx_error *e)
+nsx_status
+nsx_envelope_rcpt(const struct nsx_envelope *v, const struct nsx_caps *c,
+                  size_t i, struct nsx_buf *out, struct nsx_error *e)
 {
     const struct nsx_rcpt *r = &v->rcpts[i];
     const struct nsx_stretch *notify =

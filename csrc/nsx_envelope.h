@@ -71,8 +71,8 @@ void nsx_envelope_free(struct nsx_envelope *v);
 /* The sender, and one more recipient (index count - 1): a path with its angle
  * brackets, "<>" for a sender alone.  Control characters and angle brackets
  * inside it (but in quoted strings) are NSX_E_ARGUMENT; also NSX_E_NOMEM. */
-nsx_status nsx_envelope_from(struct nsx_envelope *v, const char *path,
-                             size_t n, struct nsx_error *e);
+nsx_status nsx_envelope_from(struct nsx_envelope *v, const char *path, size_t n,
+                             struct nsx_error *e);
 nsx_status nsx_envelope_to(struct nsx_envelope *v, const char *path, size_t n,
                            struct nsx_error *e);
 
@@ -83,8 +83,8 @@ nsx_status nsx_envelope_set(struct nsx_envelope *v, enum nsx_option o,
 
 /* NSX_OPT_NOTIFY or NSX_OPT_ORCPT of recipient i. */
 nsx_status nsx_envelope_set_rcpt(struct nsx_envelope *v, size_t i,
-                                 enum nsx_option o, const char *value,
-                                 size_t n, struct nsx_error *e);
+                                 enum nsx_option o, const char *value, size_t n,
+                                 struct nsx_error *e);
 
 /* What a path needs. */
 enum nsx_need {
@@ -100,8 +100,8 @@ const char *nsx_envelope_domain(const struct nsx_envelope *v, size_t i,
 
 /* What is known of the body when the envelope is written. */
 struct nsx_size_facts {
-    uint64_t size;    /* or NSX_SIZE_UNKNOWN (nsx_content.h) */
-    int may_be_8bit;  /* it has octets above 127, or nobody knows */
+    uint64_t size;   /* or NSX_SIZE_UNKNOWN (nsx_content.h) */
+    int may_be_8bit; /* it has octets above 127, or nobody knows */
 };
 
 /* Why a message is not sent at all. */

@@ -48,24 +48,28 @@ static const struct entry table[NSX_E_COUNT_] = {
 
 static const struct entry unknown = { NSX_CLASS_NONE, "unknown error" };
 
-static const struct entry *lookup(nsx_errcode code)
+static const struct entry *
+lookup(nsx_errcode code)
 {
     size_t i = (size_t)code;
 
     return i < sizeof table / sizeof table[0] ? &table[i] : &unknown;
 }
 
-const char *nsx_error_name(nsx_errcode code)
+const char *
+nsx_error_name(nsx_errcode code)
 {
     return lookup(code)->name;
 }
 
-nsx_class nsx_error_class(nsx_errcode code)
+nsx_class
+nsx_error_class(nsx_errcode code)
 {
     return lookup(code)->cls;
 }
 
-void nsx_error_reset(struct nsx_error *e)
+void
+nsx_error_reset(struct nsx_error *e)
 {
     e->code = NSX_E_NONE;
     e->sys_errno = 0;
@@ -74,7 +78,8 @@ void nsx_error_reset(struct nsx_error *e)
 }
 
 /* A peer's octets may be part of a text that ends up on a terminal. */
-static void hide_controls(char *s)
+static void
+hide_controls(char *s)
 {
     for (; *s != '\0'; s++) {
         unsigned char c = (unsigned char)*s;
@@ -84,8 +89,9 @@ static void hide_controls(char *s)
     }
 }
 
-nsx_status nsx_error_set(struct nsx_error *e, nsx_errcode code,
-                         const char *where, const char *fmt, ...)
+nsx_status
+nsx_error_set(struct nsx_error *e, nsx_errcode code, const char *where,
+              const char *fmt, ...)
 {
     va_list ap;
 
@@ -96,7 +102,8 @@ nsx_status nsx_error_set(struct nsx_error *e, nsx_errcode code,
     e->where = where;
     if (fmt == NULL) {
         (void)snprintf(e->text, sizeof e->text, "%s", nsx_error_name(code));
-    } else {
+    }
+    else {
         va_start(ap, fmt);
         (void)vsnprintf(e->text, sizeof e->text, fmt, ap);
         va_end(ap);
@@ -105,8 +112,8 @@ nsx_status nsx_error_set(struct nsx_error *e, nsx_errcode code,
     return NSX_ERROR;
 }
 
-nsx_status nsx_error_errno(struct nsx_error *e, int sys_errno,
-                           const char *where)
+nsx_status
+nsx_error_errno(struct nsx_error *e, int sys_errno, const char *where)
 {
     char text[NSX_ERROR_TEXT];
 

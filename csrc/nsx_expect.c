@@ -4,23 +4,28 @@
 #include "nsx_expect.h"
 #include "nsx_buf.h"
 
-enum { FIRST_RING = 16 };
+enum {
+    FIRST_RING = 16
+};
 
-void nsx_expect_init(struct nsx_expect *q)
+void
+nsx_expect_init(struct nsx_expect *q)
 {
     q->ring = NULL;
     q->size = NSX_EXPECT_INLINE;
     q->head = q->count = 0;
 }
 
-void nsx_expect_free(struct nsx_expect *q)
+void
+nsx_expect_free(struct nsx_expect *q)
 {
     nsx_free(q->ring);
     nsx_expect_init(q);
 }
 
 /* The entry i places behind the front. */
-static struct nsx_expected *entry(const struct nsx_expect *q, size_t i)
+static struct nsx_expected *
+entry(const struct nsx_expect *q, size_t i)
 {
     struct nsx_expected *all =
         q->ring != NULL ? q->ring : (struct nsx_expected *)q->few;
@@ -29,7 +34,8 @@ static struct nsx_expected *entry(const struct nsx_expect *q, size_t i)
     return &all[at < q->size ? at : at - q->size];
 }
 
-static nsx_errcode grow(struct nsx_expect *q)
+static nsx_errcode
+grow(struct nsx_expect *q)
 {
     size_t size = q->ring != NULL ? q->size * 2 : FIRST_RING, i;
     struct nsx_expected *ring;
@@ -48,8 +54,9 @@ static nsx_errcode grow(struct nsx_expect *q)
     return NSX_E_NONE;
 }
 
-nsx_errcode nsx_expect_push(struct nsx_expect *q, enum nsx_verb verb,
-                            unsigned index, uint64_t sent_at)
+nsx_errcode
+nsx_expect_push(struct nsx_expect *q, enum nsx_verb verb, unsigned index,
+                uint64_t sent_at)
 {
     nsx_errcode code = q->count < q->size ? NSX_E_NONE : grow(q);
     struct nsx_expected *e;
@@ -63,7 +70,8 @@ nsx_errcode nsx_expect_push(struct nsx_expect *q, enum nsx_verb verb,
     return NSX_E_NONE;
 }
 
-void nsx_expect_pop(struct nsx_expect *q)
+void
+nsx_expect_pop(struct nsx_expect *q)
 {
     q->head = q->head + 1 < q->size ? q->head + 1 : 0;
     if (--q->count > 0)

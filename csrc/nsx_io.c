@@ -36,14 +36,22 @@
 
 /* A pipe that polls writable takes this much without blocking. */
 #ifdef PIPE_BUF
-enum { PIPE_STEP = PIPE_BUF };
+enum {
+    PIPE_STEP = PIPE_BUF
+};
 #else
-enum { PIPE_STEP = 512 };
+enum {
+    PIPE_STEP = 512
+};
 #endif
 
-enum { MS_PER_S = 1000, NS_PER_MS = 1000000 };
+enum {
+    MS_PER_S = 1000,
+    NS_PER_MS = 1000000
+};
 
-static enum nsx_io_kind kind_of(int fd)
+static enum nsx_io_kind
+kind_of(int fd)
 {
     struct stat st;
 
@@ -54,7 +62,8 @@ static enum nsx_io_kind kind_of(int fd)
     return S_ISREG(st.st_mode) ? NSX_IO_FILE : NSX_IO_OTHER;
 }
 
-static int is_tcp(int fd)
+static int
+is_tcp(int fd)
 {
     union {
         struct sockaddr sa;
@@ -73,7 +82,8 @@ static int is_tcp(int fd)
 }
 
 /* Failure is no error: the socket is then slower, or not one of TCP. */
-static void tune(int fd)
+static void
+tune(int fd)
 {
     int on = 1;
 
@@ -84,7 +94,8 @@ static void tune(int fd)
 #endif
 }
 
-void nsx_io_init(struct nsx_io *io, int fd)
+void
+nsx_io_init(struct nsx_io *io, int fd)
 {
     int saved = errno;
 
@@ -96,7 +107,8 @@ void nsx_io_init(struct nsx_io *io, int fd)
 }
 
 /* 1 when the descriptor can do what events says, or fail, without waiting. */
-static int ready_now(int fd, short events)
+static int
+ready_now(int fd, short events)
 {
     struct pollfd p = { fd, events, 0 };
 
@@ -104,13 +116,15 @@ static int ready_now(int fd, short events)
 }
 
 /* Means "not now": the caller waits, and runs signal handlers first. */
-static int is_transient(int err)
+static int
+is_transient(int err)
 {
     return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
 }
 
-nsx_status nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
-                       struct nsx_error *e)
+nsx_status
+nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
+            struct nsx_error *e)
 {
     ssize_t got;
 
@@ -133,7 +147,8 @@ nsx_status nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
 }
 
 /* Takes back the SIGPIPE that a write under a mask left pending. */
-static void swallow_sigpipe(const sigset_t *pipe_only)
+static void
+swallow_sigpipe(const sigset_t *pipe_only)
 {
     sigset_t pending;
     int sig;
@@ -144,7 +159,8 @@ static void swallow_sigpipe(const sigset_t *pipe_only)
 
 /* write() to a pipe.  Its SIGPIPE is blocked in this thread rather than
  * ignored in the process, whose other threads have their own ideas. */
-static ssize_t write_pipe(int fd, const void *buf, size_t n)
+static ssize_t
+write_pipe(int fd, const void *buf, size_t n)
 {
     sigset_t pipe_only, before, pending;
     ssize_t put;
@@ -164,8 +180,8 @@ static ssize_t write_pipe(int fd, const void *buf, size_t n)
     return put;
 }
 
-static ssize_t put_some(const struct nsx_io *io, const void *buf, size_t n,
-                        int more)
+static ssize_t
+put_some(const struct nsx_io *io, const void *buf, size_t n, int more)
 {
     int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
 
@@ -180,8 +196,9 @@ static ssize_t put_some(const struct nsx_io *io, const void *buf, size_t n,
     return write_pipe(io->fd, buf, n);
 }
 
-nsx_status nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
-                       size_t *done, struct nsx_error *e)
+nsx_status
+nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
+            size_t *done, struct nsx_error *e)
 {
     ssize_t put;
 
@@ -199,7 +216,8 @@ nsx_status nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
     return NSX_OK;
 }
 
-int64_t nsx_clock_ms(void)
+int64_t
+nsx_clock_ms(void)
 {
     struct timespec now = { 0, 0 };
 
@@ -207,7 +225,8 @@ int64_t nsx_clock_ms(void)
     return (int64_t)now.tv_sec * MS_PER_S + now.tv_nsec / NS_PER_MS;
 }
 
-int64_t nsx_deadline_after(double seconds)
+int64_t
+nsx_deadline_after(double seconds)
 {
     const double forever = 1e12; /* seconds; also keeps the sum in range */
 
@@ -219,7 +238,8 @@ int64_t nsx_deadline_after(double seconds)
 }
 
 /* Milliseconds for poll: -1 without a deadline, 0 when it has passed. */
-static int time_left(int64_t deadline)
+static int
+time_left(int64_t deadline)
 {
     int64_t left;
 
@@ -231,8 +251,8 @@ static int time_left(int64_t deadline)
     return left > INT_MAX ? INT_MAX : (int)left;
 }
 
-enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
-                          int64_t deadline)
+enum nsx_wait
+nsx_io_wait(const struct nsx_io *io, nsx_status what, int64_t deadline)
 {
     struct pollfd p = { io->fd, 0, 0 };
     int left, found;

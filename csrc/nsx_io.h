@@ -14,7 +14,11 @@
 #include <stdint.h>
 #include "nsx_error.h"
 
-enum nsx_io_kind { NSX_IO_SOCKET = 0, NSX_IO_FILE, NSX_IO_OTHER };
+enum nsx_io_kind {
+    NSX_IO_SOCKET = 0,
+    NSX_IO_FILE,
+    NSX_IO_OTHER
+};
 
 struct nsx_io {
     int fd; /* borrowed: never closed here */

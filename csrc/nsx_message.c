@@ -7,7 +7,8 @@
 
 static const struct nsx_enhanced no_code = { 0, 0, 0 };
 
-void nsx_message_init(struct nsx_message *m)
+void
+nsx_message_init(struct nsx_message *m)
 {
     memset(m, 0, sizeof *m);
     nsx_envelope_init(&m->envelope);
@@ -17,7 +18,8 @@ void nsx_message_init(struct nsx_message *m)
     m->rules.deadline = NSX_NEVER;
 }
 
-void nsx_message_free(struct nsx_message *m)
+void
+nsx_message_free(struct nsx_message *m)
 {
     if (m->state != NSX_MESSAGE_NEW)
         nsx_message_cancel(m);
@@ -30,7 +32,8 @@ void nsx_message_free(struct nsx_message *m)
     nsx_message_init(m);
 }
 
-static nsx_status check(const struct nsx_message *m, struct nsx_error *e)
+static nsx_status
+check(const struct nsx_message *m, struct nsx_error *e)
 {
     if (m->envelope.from.at == NSX_NOT_GIVEN)
         return nsx_error_set(e, NSX_E_ARGUMENT, __func__, "From is missing");
@@ -43,13 +46,14 @@ static nsx_status check(const struct nsx_message *m, struct nsx_error *e)
     return NSX_OK;
 }
 
-nsx_status nsx_message_start(struct nsx_message *m, struct nsx_session *s,
-                             const struct nsx_source *source,
-                             struct nsx_error *e)
+nsx_status
+nsx_message_start(struct nsx_message *m, struct nsx_session *s,
+                  const struct nsx_source *source, struct nsx_error *e)
 {
     if (check(m, e) != NSX_OK
-        || nsx_outcome_init(&m->outcome, m->envelope.count,
-                            m->rules.skip_bad, e) != NSX_OK)
+        || nsx_outcome_init(&m->outcome, m->envelope.count, m->rules.skip_bad,
+                            e)
+            != NSX_OK)
         return NSX_ERROR;
     m->asked = nsx_alloc(m->envelope.count);
     if (m->asked == NULL)
@@ -65,12 +69,14 @@ nsx_status nsx_message_start(struct nsx_message *m, struct nsx_session *s,
     return NSX_OK;
 }
 
-void nsx_message_follow(struct nsx_message *m, struct nsx_message *next)
+void
+nsx_message_follow(struct nsx_message *m, struct nsx_message *next)
 {
     m->follower = next;
 }
 
-void nsx_message_finish(struct nsx_message *m)
+void
+nsx_message_finish(struct nsx_message *m)
 {
     if (m->state == NSX_MESSAGE_DONE)
         return;
@@ -84,7 +90,8 @@ void nsx_message_finish(struct nsx_message *m)
     m->block = NULL;
 }
 
-void nsx_message_trouble(struct nsx_message *m, const struct nsx_error *e)
+void
+nsx_message_trouble(struct nsx_message *m, const struct nsx_error *e)
 {
     m->local = e->code;
     nsx_message_lose(m, e->code, e->text);
@@ -92,14 +99,16 @@ void nsx_message_trouble(struct nsx_message *m, const struct nsx_error *e)
 
 /* ---- before anything is sent ---- */
 
-static void refuse_locally(struct nsx_message *m)
+static void
+refuse_locally(struct nsx_message *m)
 {
-    nsx_message_unsent(m, NSX_STAGE_LOCAL, m->refusal.enhanced,
-                       NSX_E_ARGUMENT, m->refusal.text);
+    nsx_message_unsent(m, NSX_STAGE_LOCAL, m->refusal.enhanced, NSX_E_ARGUMENT,
+                       m->refusal.text);
     nsx_message_finish(m);
 }
 
-void nsx_message_source_failed(struct nsx_message *m, enum nsx_stage stage)
+void
+nsx_message_source_failed(struct nsx_message *m, enum nsx_stage stage)
 {
     static const struct nsx_enhanced bad_content = { 5, 6, 0 };
 
@@ -110,7 +119,8 @@ void nsx_message_source_failed(struct nsx_message *m, enum nsx_stage stage)
 }
 
 /* Without SkipBad nobody may be left to a further transaction. */
-static int fits_limits(struct nsx_message *m)
+static int
+fits_limits(struct nsx_message *m)
 {
     static const struct nsx_enhanced too_many = { 5, 5, 3 };
     const struct nsx_caps *c = &m->session->caps;
@@ -125,7 +135,8 @@ static int fits_limits(struct nsx_message *m)
     return 0;
 }
 
-static void judge(struct nsx_message *m)
+static void
+judge(struct nsx_message *m)
 {
     struct nsx_size_facts body;
     const struct nsx_caps *c = &m->session->caps;
@@ -143,7 +154,8 @@ static void judge(struct nsx_message *m)
     m->state = NSX_MESSAGE_READY;
 }
 
-enum nsx_step nsx_message_prepare(struct nsx_message *m)
+enum nsx_step
+nsx_message_prepare(struct nsx_message *m)
 {
     nsx_status s = NSX_OK;
 
@@ -164,7 +176,8 @@ enum nsx_step nsx_message_prepare(struct nsx_message *m)
 }
 
 /* A 421 on an idle connection, or its end, is no reply to MAIL. */
-static void found_closed(struct nsx_message *m)
+static void
+found_closed(struct nsx_message *m)
 {
     const struct nsx_error *e = &m->session->ch->error;
 
@@ -173,7 +186,8 @@ static void found_closed(struct nsx_message *m)
                                            : "the server closed before MAIL");
 }
 
-static void probe(struct nsx_message *m)
+static void
+probe(struct nsx_message *m)
 {
     const struct nsx_caps *c = &m->session->caps;
 
@@ -196,7 +210,8 @@ static void probe(struct nsx_message *m)
 }
 
 /* What was under way before us is read first; then MAIL may go. */
-static void meet(struct nsx_message *m)
+static void
+meet(struct nsx_message *m)
 {
     m->sent_before = m->session->sent;
     if (nsx_session_outstanding(m->session) > 0
@@ -209,7 +224,8 @@ static void meet(struct nsx_message *m)
 /* ---- steps ---- */
 
 /* Counted in octets: a session that broke has dropped what was left. */
-static int is_all_out(const struct nsx_message *m)
+static int
+is_all_out(const struct nsx_message *m)
 {
     if (m->content.size == NSX_SIZE_UNKNOWN && m->bdat)
         return m->session->sent >= m->end_at;
@@ -219,15 +235,15 @@ static int is_all_out(const struct nsx_message *m)
 
 /* The last octet of the end is with the kernel: from now on the server may
  * have the message. */
-static void note(struct nsx_message *m)
+static void
+note(struct nsx_message *m)
 {
     const struct nsx_session *s = m->session;
 
     if (m->end_given && !m->end_handed && is_all_out(m))
         m->end_handed = 1;
     if (m->flight_open && s->state != NSX_SESSION_DEAD
-        && nsx_session_unsent(s) == 0
-        && nsx_session_outstanding(s) > 0) {
+        && nsx_session_unsent(s) == 0 && nsx_session_outstanding(s) > 0) {
         m->round_trips++;
         m->flight_open = 0;
     }
@@ -235,14 +251,16 @@ static void note(struct nsx_message *m)
         m->octets = m->content.octets;
 }
 
-void nsx_message_body_failed(struct nsx_message *m)
+void
+nsx_message_body_failed(struct nsx_message *m)
 {
     nsx_message_source_failed(m, NSX_STAGE_BODY);
     nsx_message_lose(m, m->content.failed, m->content.why);
 }
 
 /* What comes after a step of the session; 1 to go on at once. */
-static int react(struct nsx_message *m, enum nsx_step t)
+static int
+react(struct nsx_message *m, enum nsx_step t)
 {
     note(m);
     switch (t) {
@@ -262,10 +280,11 @@ static int react(struct nsx_message *m, enum nsx_step t)
 }
 
 /* The chunk being filled has no more for now, or never will. */
-static enum nsx_step wait_for_source(struct nsx_message *m, enum nsx_step t)
+static enum nsx_step
+wait_for_source(struct nsx_message *m, enum nsx_step t)
 {
-    if (m->state != NSX_MESSAGE_CHUNKS || m->content.is_done
-        || m->body_refused || nsx_session_unsent(m->session) > 0)
+    if (m->state != NSX_MESSAGE_CHUNKS || m->content.is_done || m->body_refused
+        || nsx_session_unsent(m->session) > 0)
         return t;
     if (m->content.failed != NSX_E_NONE) {
         nsx_message_source_failed(m, NSX_STAGE_BODY);
@@ -275,7 +294,8 @@ static enum nsx_step wait_for_source(struct nsx_message *m, enum nsx_step t)
     return nsx_message_wants_chunk(m) ? NSX_STEP_LATER : t;
 }
 
-static enum nsx_step run(struct nsx_message *m)
+static enum nsx_step
+run(struct nsx_message *m)
 {
     unsigned left = NSX_REPLIES_A_STEP;
     enum nsx_step t = NSX_STEP_AGAIN;
@@ -297,7 +317,8 @@ static enum nsx_step run(struct nsx_message *m)
     return m->state == NSX_MESSAGE_DONE ? NSX_STEP_DONE : NSX_STEP_AGAIN;
 }
 
-static enum nsx_step sync_step(struct nsx_message *m)
+static enum nsx_step
+sync_step(struct nsx_message *m)
 {
     enum nsx_step t;
 
@@ -313,7 +334,8 @@ static enum nsx_step sync_step(struct nsx_message *m)
     return t == NSX_STEP_DONE ? NSX_STEP_AGAIN : t;
 }
 
-enum nsx_step nsx_message_step(struct nsx_message *m)
+enum nsx_step
+nsx_message_step(struct nsx_message *m)
 {
     if (m->state == NSX_MESSAGE_DONE)
         return NSX_STEP_DONE;
@@ -331,14 +353,16 @@ enum nsx_step nsx_message_step(struct nsx_message *m)
     return m->state == NSX_MESSAGE_SYNC ? sync_step(m) : run(m);
 }
 
-int64_t nsx_message_deadline(struct nsx_message *m)
+int64_t
+nsx_message_deadline(struct nsx_message *m)
 {
     return m->state < NSX_MESSAGE_SYNC || m->state == NSX_MESSAGE_DONE
-             ? m->rules.deadline
-             : nsx_session_deadline(m->session);
+        ? m->rules.deadline
+        : nsx_session_deadline(m->session);
 }
 
-enum nsx_step nsx_message_timed_out(struct nsx_message *m)
+enum nsx_step
+nsx_message_timed_out(struct nsx_message *m)
 {
     if (m->state == NSX_MESSAGE_DONE)
         return NSX_STEP_DONE;
@@ -355,7 +379,8 @@ enum nsx_step nsx_message_timed_out(struct nsx_message *m)
     return NSX_STEP_DONE;
 }
 
-void nsx_message_cancel(struct nsx_message *m)
+void
+nsx_message_cancel(struct nsx_message *m)
 {
     if (m->state == NSX_MESSAGE_DONE || m->session == NULL
         || m->state == NSX_MESSAGE_NEW)
@@ -366,19 +391,22 @@ void nsx_message_cancel(struct nsx_message *m)
 
 /* ---- results ---- */
 
-uint64_t nsx_message_progress(const struct nsx_message *m, uint64_t *total)
+uint64_t
+nsx_message_progress(const struct nsx_message *m, uint64_t *total)
 {
     *total = m->content.size;
     return m->octets;
 }
 
-const char *nsx_message_last_reply(const struct nsx_message *m, size_t *len)
+const char *
+nsx_message_last_reply(const struct nsx_message *m, size_t *len)
 {
     *len = m->last.len;
     return m->last.len > 0 ? (const char *)nsx_buf_data(&m->last) : "";
 }
 
-static int is_alive(const struct nsx_message *m)
+static int
+is_alive(const struct nsx_message *m)
 {
     const struct nsx_session *s = m->session;
 
@@ -386,8 +414,8 @@ static int is_alive(const struct nsx_message *m)
         && s->state == NSX_SESSION_READY;
 }
 
-void nsx_message_result(const struct nsx_message *m,
-                        struct nsx_message_result *r)
+void
+nsx_message_result(const struct nsx_message *m, struct nsx_message_result *r)
 {
     const struct nsx_caps *c = &m->session->caps;
 
@@ -398,6 +426,6 @@ void nsx_message_result(const struct nsx_message *m,
     r->elapsed_ms = m->ended - m->began;
     r->local = m->local;
     r->must_close = !is_alive(m);
-    r->is_reusable = is_alive(m)
-                  && (c->mail_max == 0 || m->session->mails < c->mail_max);
+    r->is_reusable =
+        is_alive(m) && (c->mail_max == 0 || m->session->mails < c->mail_max);
 }

@@ -76,26 +76,27 @@ struct nsx_message {
     struct nsx_session *session;  /* borrowed from start to done */
     struct nsx_message *follower; /* its envelope may go behind our end */
     struct nsx_refusal refusal;
-    struct nsx_buf text;    /* of the reply being looked at */
-    struct nsx_buf last;    /* the last reply, as it came */
-    char *block;            /* what the body is framed into */
-    unsigned char *asked;   /* a recipient each, see nsx_message_priv.h */
-    nsx_errcode local;      /* see nsx_message_result */
-    size_t next;            /* recipient to be asked next */
-    size_t in_flight;       /* RCPTs not answered */
-    size_t taken;           /* accepted in this transaction */
-    size_t ends;            /* replies to the end of this one's data */
+    struct nsx_buf text;  /* of the reply being looked at */
+    struct nsx_buf last;  /* the last reply, as it came */
+    char *block;          /* what the body is framed into */
+    unsigned char *asked; /* a recipient each, see nsx_message_priv.h */
+    nsx_errcode local;    /* see nsx_message_result */
+    size_t next;          /* recipient to be asked next */
+    size_t in_flight;     /* RCPTs not answered */
+    size_t taken;         /* accepted in this transaction */
+    size_t ends;          /* replies to the end of this one's data */
     size_t chunk_len;
-    uint64_t sent_before;   /* session->sent at the start */
+    uint64_t sent_before; /* session->sent at the start */
     uint64_t octets;
-    uint64_t end_at;        /* session->sent before the last stretch of body */
-    struct nsx_record why;  /* what kept the last transaction's data */
+    uint64_t end_at;       /* session->sent before the last stretch of body */
+    struct nsx_record why; /* what kept the last transaction's data */
     int64_t began, ended;
     unsigned transactions, round_trips;
     enum nsx_message_state state;
-    char binary, bdat;      /* how the body goes */
+    char binary, bdat; /* how the body goes */
     char mail_sent, mail_answered, mail_ok, data_ok, end_given, end_handed;
-    char end_ok, has_why, body_refused, flight_open, rides, ridden, is_dead, can_go_on;
+    char end_ok, has_why, body_refused, flight_open, rides, ridden, is_dead,
+        can_go_on;
 };
 
 /* No recipients, no options, lockstep, without SkipBad, with Chunking. */

@@ -15,37 +15,43 @@ struct reply {
     int is_early; /* it answers a body of which octets are still to go */
 };
 
-static int is_open(const struct nsx_message *m, size_t i)
+static int
+is_open(const struct nsx_message *m, size_t i)
 {
     return m->asked[i] != ASKED_DONE && m->asked[i] != ASKED_AGAIN;
 }
 
-static void decide(struct nsx_message *m, size_t i, enum nsx_fate fate,
-                   const struct nsx_record *r)
+static void
+decide(struct nsx_message *m, size_t i, enum nsx_fate fate,
+       const struct nsx_record *r)
 {
     nsx_outcome_decide(&m->outcome, i, fate, r);
     m->asked[i] = ASKED_DONE;
 }
 
-static const char *text(const struct nsx_message *m)
+static const char *
+text(const struct nsx_message *m)
 {
     return m->text.len > 0 ? (const char *)nsx_buf_data(&m->text) : "";
 }
 
-static void record(struct nsx_message *m, const struct reply *a,
-                   enum nsx_stage stage, struct nsx_record *r)
+static void
+record(struct nsx_message *m, const struct reply *a, enum nsx_stage stage,
+       struct nsx_record *r)
 {
     nsx_outcome_reply(&m->outcome, r, stage, a->code, text(m), m->text.len);
 }
 
-static enum nsx_fate fate_of(const struct reply *a)
+static enum nsx_fate
+fate_of(const struct reply *a)
 {
     return a->cls == '5' ? NSX_FATE_REFUSED : NSX_FATE_DEFERRED;
 }
 
 /* Everybody of this transaction, or only those accepted so far. */
-static void decide_many(struct nsx_message *m, enum nsx_fate fate,
-                        const struct nsx_record *r, int only_taken)
+static void
+decide_many(struct nsx_message *m, enum nsx_fate fate,
+            const struct nsx_record *r, int only_taken)
 {
     size_t i;
 
@@ -56,7 +62,8 @@ static void decide_many(struct nsx_message *m, enum nsx_fate fate,
 }
 
 /* The lines without codes, joined by LF; only where they will be kept. */
-static void gather(struct nsx_message *m, const struct nsx_answer *a)
+static void
+gather(struct nsx_message *m, const struct nsx_answer *a)
 {
     struct nsx_reply_line line;
     size_t at = 0;
@@ -70,7 +77,8 @@ static void gather(struct nsx_message *m, const struct nsx_answer *a)
     }
 }
 
-static void remember(struct nsx_message *m, const struct nsx_answer *a)
+static void
+remember(struct nsx_message *m, const struct nsx_answer *a)
 {
     nsx_buf_clear(&m->last);
     (void)nsx_buf_append(&m->last, a->lines,
@@ -78,14 +86,15 @@ static void remember(struct nsx_message *m, const struct nsx_answer *a)
                                                        : NSX_MAX_OUTCOME_TEXT);
 }
 
-static void read_reply(struct nsx_message *m, struct reply *out)
+static void
+read_reply(struct nsx_message *m, struct reply *out)
 {
     const struct nsx_answer *a = nsx_session_reply(m->session);
     const char *c = a->code;
 
-    out->code = c == NULL ? 0
-                          : (unsigned)((c[0] - '0') * 100 + (c[1] - '0') * 10
-                                       + (c[2] - '0'));
+    out->code = c == NULL
+        ? 0
+        : (unsigned)((c[0] - '0') * 100 + (c[1] - '0') * 10 + (c[2] - '0'));
     out->cls = c == NULL ? '0' : *c;
     out->verb = a->verb;
     out->index = a->index;
@@ -99,14 +108,16 @@ static void read_reply(struct nsx_message *m, struct reply *out)
 
 /* ---- giving up ---- */
 
-static int is_nothing_sent(const struct nsx_message *m)
+static int
+is_nothing_sent(const struct nsx_message *m)
 {
     return m->session == NULL || m->state < NSX_MESSAGE_ENVELOPE
         || (m->session->sent == m->sent_before && m->transactions <= 1);
 }
 
 /* Where we are, for those whom no reply decided. */
-static enum nsx_stage stage_now(const struct nsx_message *m)
+static enum nsx_stage
+stage_now(const struct nsx_message *m)
 {
     if (is_nothing_sent(m))
         return NSX_STAGE_CONNECT;
@@ -121,7 +132,8 @@ static enum nsx_stage stage_now(const struct nsx_message *m)
 
 /* 1 when the server may have the whole message for this recipient: the last
  * octet of its end is out, and nothing has said no. */
-static int may_be_delivered(const struct nsx_message *m, size_t i)
+static int
+may_be_delivered(const struct nsx_message *m, size_t i)
 {
     return m->end_handed && m->asked[i] >= ASKED_LISTED
         && !(m->mail_answered && !m->mail_ok) && !m->body_refused
@@ -129,8 +141,8 @@ static int may_be_delivered(const struct nsx_message *m, size_t i)
 }
 
 /* What is not decided when the connection is no more.  r says why. */
-static void decide_lost(struct nsx_message *m, const struct nsx_record *r,
-                        int is_answer)
+static void
+decide_lost(struct nsx_message *m, const struct nsx_record *r, int is_answer)
 {
     size_t i;
 
@@ -142,18 +154,18 @@ static void decide_lost(struct nsx_message *m, const struct nsx_record *r,
                    r);
 }
 
-static void kill_channel(struct nsx_message *m, nsx_errcode code)
+static void
+kill_channel(struct nsx_message *m, nsx_errcode code)
 {
     m->is_dead = 1;
     (void)nsx_channel_fail(m->session->ch, code, "nsx_message");
 }
 
-void nsx_message_lose(struct nsx_message *m, nsx_errcode code,
-                      const char *why)
+void
+nsx_message_lose(struct nsx_message *m, nsx_errcode code, const char *why)
 {
     struct nsx_record r;
-    int is_clean = is_nothing_sent(m)
-                && m->session->pushed == m->session->sent;
+    int is_clean = is_nothing_sent(m) && m->session->pushed == m->session->sent;
 
     nsx_outcome_local(&m->outcome, &r, stage_now(m), nsx_lost_code, why,
                       strlen(why));
@@ -163,9 +175,9 @@ void nsx_message_lose(struct nsx_message *m, nsx_errcode code,
     nsx_message_finish(m);
 }
 
-void nsx_message_unsent(struct nsx_message *m, enum nsx_stage stage,
-                        struct nsx_enhanced x, nsx_errcode code,
-                        const char *why)
+void
+nsx_message_unsent(struct nsx_message *m, enum nsx_stage stage,
+                   struct nsx_enhanced x, nsx_errcode code, const char *why)
 {
     struct nsx_record r;
     size_t i;
@@ -177,7 +189,8 @@ void nsx_message_unsent(struct nsx_message *m, enum nsx_stage stage,
             decide(m, i, NSX_FATE_UNSENT, &r);
 }
 
-void nsx_message_spare(struct nsx_message *m)
+void
+nsx_message_spare(struct nsx_message *m)
 {
     const struct nsx_record *why = NULL;
     size_t i;
@@ -199,7 +212,8 @@ void nsx_message_spare(struct nsx_message *m)
 }
 
 /* Those that no transaction asked: what the last one met keeps them. */
-void nsx_message_leave_rest(struct nsx_message *m)
+void
+nsx_message_leave_rest(struct nsx_message *m)
 {
     static const struct nsx_enhanced too_many = { 4, 5, 3 };
     static const char why[] = "the server takes no more recipients with this";
@@ -216,15 +230,16 @@ void nsx_message_leave_rest(struct nsx_message *m)
 /* ---- replies ---- */
 
 /* The server broke the rules: what it says next cannot be trusted. */
-static void violation(struct nsx_message *m)
+static void
+violation(struct nsx_message *m)
 {
     nsx_message_lose(m, NSX_E_REPLY_SYNTAX,
                      "the server's reply makes no sense here");
 }
 
 /* 421: it closes.  What it had answered stays. */
-static void shutdown(struct nsx_message *m, const struct reply *a,
-                     enum nsx_stage stage)
+static void
+shutdown(struct nsx_message *m, const struct reply *a, enum nsx_stage stage)
 {
     struct nsx_record r;
 
@@ -235,8 +250,9 @@ static void shutdown(struct nsx_message *m, const struct reply *a,
 }
 
 /* For those whom this transaction's end keeps from another one. */
-static void keep_why(struct nsx_message *m, const struct reply *a,
-                     const struct nsx_record *r)
+static void
+keep_why(struct nsx_message *m, const struct reply *a,
+         const struct nsx_record *r)
 {
     if (a->cls == '2')
         return;
@@ -244,7 +260,8 @@ static void keep_why(struct nsx_message *m, const struct reply *a,
     m->has_why = 1;
 }
 
-static void mail_reply(struct nsx_message *m, const struct reply *a)
+static void
+mail_reply(struct nsx_message *m, const struct reply *a)
 {
     struct nsx_record r;
     size_t i;
@@ -259,9 +276,12 @@ static void mail_reply(struct nsx_message *m, const struct reply *a)
             decide(m, i, fate_of(a), &r);
 }
 
-static void rcpt_reply(struct nsx_message *m, const struct reply *a)
+static void
+rcpt_reply(struct nsx_message *m, const struct reply *a)
 {
-    enum { TOO_MANY = 452 };
+    enum {
+        TOO_MANY = 452
+    };
     struct nsx_record r;
 
     m->in_flight--;
@@ -279,7 +299,8 @@ static void rcpt_reply(struct nsx_message *m, const struct reply *a)
         m->asked[a->index] = ASKED_AGAIN;
 }
 
-static void data_reply(struct nsx_message *m, const struct reply *a)
+static void
+data_reply(struct nsx_message *m, const struct reply *a)
 {
     struct nsx_record r;
 
@@ -291,7 +312,8 @@ static void data_reply(struct nsx_message *m, const struct reply *a)
     decide_many(m, fate_of(a), &r, 1);
 }
 
-static void chunk_reply(struct nsx_message *m, const struct reply *a)
+static void
+chunk_reply(struct nsx_message *m, const struct reply *a)
 {
     struct nsx_record r;
 
@@ -303,7 +325,8 @@ static void chunk_reply(struct nsx_message *m, const struct reply *a)
 }
 
 /* The reply that says what became of the message. */
-static void end_reply(struct nsx_message *m, const struct reply *a)
+static void
+end_reply(struct nsx_message *m, const struct reply *a)
 {
     struct nsx_record r;
     int is_ours = m->taken > 0 && !m->body_refused;
@@ -317,21 +340,22 @@ static void end_reply(struct nsx_message *m, const struct reply *a)
     if (a->cls == '2')
         m->end_ok = 1;
     record(m, a,
-           is_early && a->verb == NSX_VERB_END ? NSX_STAGE_BODY
-                                               : NSX_STAGE_END, &r);
+           is_early && a->verb == NSX_VERB_END ? NSX_STAGE_BODY : NSX_STAGE_END,
+           &r);
     keep_why(m, a, &r);
     if (m->session->lmtp) {
         if (is_ours && m->asked[a->index] == ASKED_TAKEN)
-            decide(m, a->index,
-                   a->cls == '2' ? NSX_FATE_ACCEPTED : fate_of(a), &r);
-    } else {
+            decide(m, a->index, a->cls == '2' ? NSX_FATE_ACCEPTED : fate_of(a),
+                   &r);
+    }
+    else {
         decide_many(m, a->cls == '2' ? NSX_FATE_ACCEPTED : fate_of(a), &r, 1);
     }
     if (is_early && a->verb == NSX_VERB_END) {
         /* The rest of a body that is not wanted is owed, or the connection
          * ends; a command in its place would be text. */
-        decide_many(m, a->cls == '5' ? NSX_FATE_REFUSED : NSX_FATE_DEFERRED,
-                    &r, 0);
+        decide_many(m, a->cls == '5' ? NSX_FATE_REFUSED : NSX_FATE_DEFERRED, &r,
+                    0);
         nsx_session_tear(m->session);
         nsx_message_leave_rest(m);
         kill_channel(m, NSX_E_EOF);
@@ -339,8 +363,8 @@ static void end_reply(struct nsx_message *m, const struct reply *a)
     }
 }
 
-static enum nsx_stage stage_of(const struct nsx_message *m,
-                               const struct reply *a)
+static enum nsx_stage
+stage_of(const struct nsx_message *m, const struct reply *a)
 {
     if (m->state < NSX_MESSAGE_ENVELOPE)
         return NSX_STAGE_CONNECT;
@@ -360,14 +384,16 @@ static enum nsx_stage stage_of(const struct nsx_message *m,
 }
 
 /* May the first digit answer that verb? */
-static int makes_sense(const struct reply *a)
+static int
+makes_sense(const struct reply *a)
 {
     if (a->cls == '4' || a->cls == '5')
         return 1;
     return a->cls == (a->verb == NSX_VERB_DATA ? '3' : '2');
 }
 
-static void dispatch(struct nsx_message *m, const struct reply *a)
+static void
+dispatch(struct nsx_message *m, const struct reply *a)
 {
     switch (a->verb) {
     case NSX_VERB_MAIL:
@@ -395,9 +421,12 @@ static void dispatch(struct nsx_message *m, const struct reply *a)
     }
 }
 
-void nsx_message_answer(struct nsx_message *m)
+void
+nsx_message_answer(struct nsx_message *m)
 {
-    enum { CLOSING = 421 };
+    enum {
+        CLOSING = 421
+    };
     struct reply a;
     int is_end;
 

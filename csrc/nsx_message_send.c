@@ -9,19 +9,26 @@
 
 #include "nsx_command.h"
 
-enum { BDAT_ROOM = 48, LEAST_BLOCK = 512, DATA_INDEX = 0 };
+enum {
+    BDAT_ROOM = 48,
+    LEAST_BLOCK = 512,
+    DATA_INDEX = 0
+};
 
-static const struct nsx_caps *caps(const struct nsx_message *m)
+static const struct nsx_caps *
+caps(const struct nsx_message *m)
 {
     return &m->session->caps;
 }
 
-static int is_quiet(const struct nsx_message *m)
+static int
+is_quiet(const struct nsx_message *m)
 {
     return nsx_session_outstanding(m->session) == 0;
 }
 
-static int is_pipelined(const struct nsx_message *m)
+static int
+is_pipelined(const struct nsx_message *m)
 {
     return m->rules.pace != NSX_PACE_LOCKSTEP
         && nsx_caps_has(caps(m), NSX_CAP_PIPELINING);
@@ -30,19 +37,21 @@ static int is_pipelined(const struct nsx_message *m)
 /* ---- the rule ---- */
 
 /* Behind a command whose reply may still be out. */
-static int may_follow(const struct nsx_message *m)
+static int
+may_follow(const struct nsx_message *m)
 {
     if (!is_pipelined(m))
         return is_quiet(m);
     return nsx_session_unsent(m->session) < NSX_FLIGHT_WINDOW
         && nsx_session_outstanding(m->session)
-               < NSX_MAX_EXPECTED - NSX_EXPECT_SPARE;
+        < NSX_MAX_EXPECTED - NSX_EXPECT_SPARE;
 }
 
 /* What lets the server deliver, before anybody is known to be accepted: only
  * where what is accepted decides for itself (SkipBad), and a body that went
  * for nothing does no harm. */
-static int may_join(const struct nsx_message *m)
+static int
+may_join(const struct nsx_message *m)
 {
     if (!m->rules.skip_bad || !is_pipelined(m) || !may_follow(m))
         return 0;
@@ -54,14 +63,14 @@ static int may_join(const struct nsx_message *m)
 
 /* ---- pushing ---- */
 
-static int push(struct nsx_message *m, enum nsx_verb verb, const char *line,
-                size_t index)
+static int
+push(struct nsx_message *m, enum nsx_verb verb, const char *line, size_t index)
 {
     struct nsx_error e;
 
     nsx_error_reset(&e);
-    if (nsx_session_push(m->session, verb, line, strlen(line),
-                         (unsigned)index, &e)
+    if (nsx_session_push(m->session, verb, line, strlen(line), (unsigned)index,
+                         &e)
         != NSX_OK) {
         nsx_message_trouble(m, &e);
         return 0;
@@ -71,7 +80,8 @@ static int push(struct nsx_message *m, enum nsx_verb verb, const char *line,
 }
 
 /* A line of the envelope, built in the session's own buffer. */
-static int push_line(struct nsx_message *m, enum nsx_verb verb, size_t index)
+static int
+push_line(struct nsx_message *m, enum nsx_verb verb, size_t index)
 {
     struct nsx_size_facts body;
     struct nsx_error e;
@@ -95,7 +105,8 @@ static int push_line(struct nsx_message *m, enum nsx_verb verb, size_t index)
     return 1;
 }
 
-static void push_mail(struct nsx_message *m)
+static void
+push_mail(struct nsx_message *m)
 {
     if (!push_line(m, NSX_VERB_MAIL, 0))
         return;
@@ -103,7 +114,8 @@ static void push_mail(struct nsx_message *m)
     m->transactions++;
 }
 
-static void push_rcpt(struct nsx_message *m)
+static void
+push_rcpt(struct nsx_message *m)
 {
     if (!push_line(m, NSX_VERB_RCPT, m->next))
         return;
@@ -111,7 +123,8 @@ static void push_rcpt(struct nsx_message *m)
     m->in_flight++;
 }
 
-static int give(struct nsx_message *m, const struct nsx_source *source)
+static int
+give(struct nsx_message *m, const struct nsx_source *source)
 {
     struct nsx_error e;
 
@@ -125,7 +138,8 @@ static int give(struct nsx_message *m, const struct nsx_source *source)
 }
 
 /* A small body needs no large block. */
-static size_t block_size(const struct nsx_message *m)
+static size_t
+block_size(const struct nsx_message *m)
 {
     uint64_t size = m->content.size;
 
@@ -134,7 +148,8 @@ static size_t block_size(const struct nsx_message *m)
     return (size_t)size + LEAST_BLOCK;
 }
 
-static int restart_content(struct nsx_message *m, enum nsx_framing framing)
+static int
+restart_content(struct nsx_message *m, enum nsx_framing framing)
 {
     if (m->block == NULL)
         m->block = nsx_alloc(block_size(m));
@@ -158,7 +173,8 @@ static int restart_content(struct nsx_message *m, enum nsx_framing framing)
     return 0;
 }
 
-static void give_content(struct nsx_message *m)
+static void
+give_content(struct nsx_message *m)
 {
     struct nsx_source framed;
 
@@ -168,7 +184,8 @@ static void give_content(struct nsx_message *m)
     m->end_given = (char)give(m, &framed);
 }
 
-static void begin_data_body(struct nsx_message *m)
+static void
+begin_data_body(struct nsx_message *m)
 {
     struct nsx_error e;
 
@@ -176,14 +193,14 @@ static void begin_data_body(struct nsx_message *m)
     if (!restart_content(m, NSX_FRAME_DATA))
         return;
     /* Its reply may come early: a server that has had enough says so. */
-    if (nsx_session_expect(m->session, NSX_VERB_END, DATA_INDEX, &e)
-        != NSX_OK)
+    if (nsx_session_expect(m->session, NSX_VERB_END, DATA_INDEX, &e) != NSX_OK)
         nsx_message_trouble(m, &e);
     else
         give_content(m);
 }
 
-static int push_bdat(struct nsx_message *m, uint64_t size, int is_last)
+static int
+push_bdat(struct nsx_message *m, uint64_t size, int is_last)
 {
     char line[BDAT_ROOM];
 
@@ -193,7 +210,8 @@ static int push_bdat(struct nsx_message *m, uint64_t size, int is_last)
                 DATA_INDEX);
 }
 
-static void begin_bdat(struct nsx_message *m)
+static void
+begin_bdat(struct nsx_message *m)
 {
     if (!restart_content(m, m->binary ? NSX_FRAME_BINARY : NSX_FRAME_BDAT))
         return;
@@ -203,11 +221,13 @@ static void begin_bdat(struct nsx_message *m)
         give_content(m);
 }
 
-static void begin_body(struct nsx_message *m)
+static void
+begin_body(struct nsx_message *m)
 {
     if (m->bdat) {
         begin_bdat(m);
-    } else if (push(m, NSX_VERB_DATA, "DATA\r\n", DATA_INDEX)) {
+    }
+    else if (push(m, NSX_VERB_DATA, "DATA\r\n", DATA_INDEX)) {
         m->state = NSX_MESSAGE_DATA;
     }
 }
@@ -216,7 +236,8 @@ static void begin_body(struct nsx_message *m)
 
 /* Fills the block: 1 when a chunk is whole, 0 when the source must wait or
  * failed. */
-static int fill_chunk(struct nsx_message *m)
+static int
+fill_chunk(struct nsx_message *m)
 {
     size_t size = block_size(m), put;
     nsx_status s = NSX_OK;
@@ -230,7 +251,8 @@ static int fill_chunk(struct nsx_message *m)
     return s == NSX_OK;
 }
 
-int nsx_message_wants_chunk(const struct nsx_message *m)
+int
+nsx_message_wants_chunk(const struct nsx_message *m)
 {
     return m->state == NSX_MESSAGE_CHUNKS && !m->body_refused
         && nsx_session_unsent(m->session) == 0
@@ -239,13 +261,13 @@ int nsx_message_wants_chunk(const struct nsx_message *m)
                 && nsx_session_outstanding(m->session) < NSX_CHUNKS_AHEAD));
 }
 
-static int pump_chunk(struct nsx_message *m)
+static int
+pump_chunk(struct nsx_message *m)
 {
     struct nsx_source source;
     int is_last;
 
-    if (m->body_refused && is_quiet(m)
-        && nsx_session_unsent(m->session) == 0) {
+    if (m->body_refused && is_quiet(m) && nsx_session_unsent(m->session) == 0) {
         nsx_message_close_transaction(m);
         return 1;
     }
@@ -269,14 +291,16 @@ static int pump_chunk(struct nsx_message *m)
 
 /* ---- transactions ---- */
 
-int nsx_message_may_split(const struct nsx_message *m)
+int
+nsx_message_may_split(const struct nsx_message *m)
 {
     return m->rules.skip_bad && m->source.rewind != NULL;
 }
 
 /* Room for the domains of a transaction under RCPTDOMAINMAX: recipients whose
  * domain is new to it.  Compared without case, RFC 5321 2.4. */
-static int same_domain(const struct nsx_message *m, size_t a, size_t b)
+static int
+same_domain(const struct nsx_message *m, size_t a, size_t b)
 {
     size_t an, bn, i;
     const char *ad = nsx_envelope_domain(&m->envelope, a, &an);
@@ -298,8 +322,8 @@ static int same_domain(const struct nsx_message *m, size_t a, size_t b)
 }
 
 /* Is i's domain that of the first recipient listed of one of n domains? */
-static int is_known(const struct nsx_message *m, size_t i,
-                    const uint32_t *first, size_t n)
+static int
+is_known(const struct nsx_message *m, size_t i, const uint32_t *first, size_t n)
 {
     size_t k;
 
@@ -310,8 +334,8 @@ static int is_known(const struct nsx_message *m, size_t i,
 }
 
 /* Lists who is asked in this transaction; the rest waits. */
-static size_t list(struct nsx_message *m, size_t most, uint32_t *domains,
-                   size_t most_domains)
+static size_t
+list(struct nsx_message *m, size_t most, uint32_t *domains, size_t most_domains)
 {
     size_t i, listed = 0, known = 0;
 
@@ -329,7 +353,8 @@ static size_t list(struct nsx_message *m, size_t most, uint32_t *domains,
     return listed;
 }
 
-static size_t list_by_limits(struct nsx_message *m)
+static size_t
+list_by_limits(struct nsx_message *m)
 {
     size_t most = caps(m)->rcpt_max, domains = caps(m)->rcpt_domain_max;
     uint32_t *first = NULL;
@@ -349,7 +374,8 @@ static size_t list_by_limits(struct nsx_message *m)
     return listed;
 }
 
-int nsx_message_domains_fit(struct nsx_message *m)
+int
+nsx_message_domains_fit(struct nsx_message *m)
 {
     size_t most = caps(m)->rcpt_domain_max, i, known = 0;
     uint32_t *first;
@@ -366,7 +392,8 @@ int nsx_message_domains_fit(struct nsx_message *m)
     return known <= most;
 }
 
-void nsx_message_begin(struct nsx_message *m)
+void
+nsx_message_begin(struct nsx_message *m)
 {
     m->next = m->in_flight = m->taken = m->ends = 0;
     m->chunk_len = 0;
@@ -382,12 +409,14 @@ void nsx_message_begin(struct nsx_message *m)
     }
 }
 
-static int is_mail_max(const struct nsx_message *m)
+static int
+is_mail_max(const struct nsx_message *m)
 {
     return caps(m)->mail_max > 0 && m->session->mails >= caps(m)->mail_max;
 }
 
-int nsx_message_is_last(const struct nsx_message *m)
+int
+nsx_message_is_last(const struct nsx_message *m)
 {
     size_t i;
 
@@ -397,7 +426,8 @@ int nsx_message_is_last(const struct nsx_message *m)
     return 1;
 }
 
-static void go_on(struct nsx_message *m)
+static void
+go_on(struct nsx_message *m)
 {
     size_t i;
 
@@ -408,7 +438,8 @@ static void go_on(struct nsx_message *m)
 }
 
 /* After RSET's reply, or where none was needed. */
-static void next_or_done(struct nsx_message *m)
+static void
+next_or_done(struct nsx_message *m)
 {
     if (m->can_go_on && nsx_message_may_split(m) && !nsx_message_is_last(m)
         && !is_mail_max(m)) {
@@ -420,7 +451,8 @@ static void next_or_done(struct nsx_message *m)
     nsx_message_finish(m);
 }
 
-static int stands(const struct nsx_message *m)
+static int
+stands(const struct nsx_message *m)
 {
     if (m->ridden || m->state == NSX_MESSAGE_DOT)
         return 0;
@@ -429,7 +461,8 @@ static int stands(const struct nsx_message *m)
     return m->mail_ok || m->taken > 0;
 }
 
-void nsx_message_close_transaction(struct nsx_message *m)
+void
+nsx_message_close_transaction(struct nsx_message *m)
 {
     if (!m->rules.skip_bad)
         nsx_message_spare(m);
@@ -445,26 +478,30 @@ void nsx_message_close_transaction(struct nsx_message *m)
 /* ---- the pump ---- */
 
 /* The next recipient of this transaction that was not asked, or the count. */
-static size_t find_next(struct nsx_message *m)
+static size_t
+find_next(struct nsx_message *m)
 {
     while (m->next < m->envelope.count && m->asked[m->next] != ASKED_LISTED)
         m->next++;
     return m->next;
 }
 
-static int has_more(struct nsx_message *m)
+static int
+has_more(struct nsx_message *m)
 {
     return find_next(m) < m->envelope.count
         && !(m->mail_answered && !m->mail_ok);
 }
 
 /* Everybody that was asked has answered, and so has MAIL. */
-static int is_envelope_known(const struct nsx_message *m)
+static int
+is_envelope_known(const struct nsx_message *m)
 {
     return m->mail_answered && m->in_flight == 0;
 }
 
-static int is_accepted(const struct nsx_message *m)
+static int
+is_accepted(const struct nsx_message *m)
 {
     size_t i;
 
@@ -476,7 +513,8 @@ static int is_accepted(const struct nsx_message *m)
     return 1;
 }
 
-static int pump_envelope(struct nsx_message *m)
+static int
+pump_envelope(struct nsx_message *m)
 {
     if (!m->mail_sent) {
         if (!m->rides && !is_quiet(m))
@@ -507,7 +545,8 @@ static int pump_envelope(struct nsx_message *m)
     return 1;
 }
 
-static int pump_data(struct nsx_message *m)
+static int
+pump_data(struct nsx_message *m)
 {
     if (!is_quiet(m))
         return 0;
@@ -521,7 +560,8 @@ static int pump_data(struct nsx_message *m)
 }
 
 /* Replies that the end of the data has. */
-static size_t ends_wanted(const struct nsx_message *m)
+static size_t
+ends_wanted(const struct nsx_message *m)
 {
     return m->session->lmtp && m->taken > 0 ? m->taken : 1;
 }
@@ -529,7 +569,8 @@ static size_t ends_wanted(const struct nsx_message *m)
 /* The next message's envelope goes behind our end, RFC 2920 3.1: once all is
  * known but what became of that.  A BDAT that is refused leaves a transaction
  * that only RSET ends (RFC 3030 2). */
-static int ride(struct nsx_message *m)
+static int
+ride(struct nsx_message *m)
 {
     struct nsx_message *f = m->follower;
 
@@ -545,8 +586,7 @@ static int ride(struct nsx_message *m)
     m->session->deadline = m->rules.deadline;
     /* One that goes in one flight with its body loses nothing by waiting. */
     if (f->state != NSX_MESSAGE_READY
-        || (f->bdat && f->rules.skip_bad
-            && f->rules.pace == NSX_PACE_MESSAGE))
+        || (f->bdat && f->rules.skip_bad && f->rules.pace == NSX_PACE_MESSAGE))
         return 0;
     if (m->bdat && !push(m, NSX_VERB_RSET, "RSET\r\n", 0))
         return 1;
@@ -556,7 +596,8 @@ static int ride(struct nsx_message *m)
     return 1;
 }
 
-static int pump_body(struct nsx_message *m)
+static int
+pump_body(struct nsx_message *m)
 {
     if (m->in_flight > 0 || m->ends < ends_wanted(m)) {
         if (ride(m))
@@ -573,7 +614,8 @@ static int pump_body(struct nsx_message *m)
     return 1;
 }
 
-int nsx_message_pump(struct nsx_message *m)
+int
+nsx_message_pump(struct nsx_message *m)
 {
     switch (m->state) {
     case NSX_MESSAGE_ENVELOPE:

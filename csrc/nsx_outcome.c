@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *nsx_fate_name(enum nsx_fate f)
+const char *
+nsx_fate_name(enum nsx_fate f)
 {
     static const char *const names[] = { "pending",  "accepted", "refused",
                                          "deferred", "unknown",  "unsent",
@@ -15,7 +16,8 @@ const char *nsx_fate_name(enum nsx_fate f)
     return names[f];
 }
 
-const char *nsx_stage_name(enum nsx_stage s)
+const char *
+nsx_stage_name(enum nsx_stage s)
 {
     static const char *const names[] = { "local", "connect", "mail", "rcpt",
                                          "data",  "body",    "end" };
@@ -23,8 +25,9 @@ const char *nsx_stage_name(enum nsx_stage s)
     return names[s];
 }
 
-nsx_status nsx_outcome_init(struct nsx_outcome *o, size_t count, int skip_bad,
-                            struct nsx_error *e)
+nsx_status
+nsx_outcome_init(struct nsx_outcome *o, size_t count, int skip_bad,
+                 struct nsx_error *e)
 {
     o->count = count;
     o->skip_bad = skip_bad;
@@ -38,7 +41,8 @@ nsx_status nsx_outcome_init(struct nsx_outcome *o, size_t count, int skip_bad,
     return NSX_OK;
 }
 
-void nsx_outcome_free(struct nsx_outcome *o)
+void
+nsx_outcome_free(struct nsx_outcome *o)
 {
     nsx_free(o->records);
     o->records = NULL;
@@ -49,7 +53,8 @@ void nsx_outcome_free(struct nsx_outcome *o)
 /* --- enhanced codes ------------------------------------------------------ */
 
 /* Up to three digits at *at, which moves behind them; -1 for none or more. */
-static int number(const char *text, size_t n, size_t *at)
+static int
+number(const char *text, size_t n, size_t *at)
 {
     size_t from = *at;
     int value = 0;
@@ -59,8 +64,8 @@ static int number(const char *text, size_t n, size_t *at)
     return *at == from || *at - from > 3 ? -1 : value;
 }
 
-size_t nsx_enhanced_parse(const char *text, size_t n, char cls,
-                          struct nsx_enhanced *x)
+size_t
+nsx_enhanced_parse(const char *text, size_t n, char cls, struct nsx_enhanced *x)
 {
     size_t at = 2;
     int subject, detail;
@@ -79,8 +84,8 @@ size_t nsx_enhanced_parse(const char *text, size_t n, char cls,
     return at < n && text[at] == ' ' ? at + 1 : at;
 }
 
-int nsx_enhanced_format(const struct nsx_enhanced *x,
-                        char out[NSX_ENHANCED_SIZE])
+int
+nsx_enhanced_format(const struct nsx_enhanced *x, char out[NSX_ENHANCED_SIZE])
 {
     out[0] = '\0';
     if (x->cls == 0)
@@ -92,13 +97,15 @@ int nsx_enhanced_format(const struct nsx_enhanced *x,
 
 /* --- texts --------------------------------------------------------------- */
 
-static const char *texts(const struct nsx_outcome *o)
+static const char *
+texts(const struct nsx_outcome *o)
 {
     return (const char *)nsx_buf_data(&o->texts);
 }
 
 /* Adds to the text being kept, as much as the caps and memory allow. */
-static void add(struct nsx_outcome *o, size_t from, const char *p, size_t n)
+static void
+add(struct nsx_outcome *o, size_t from, const char *p, size_t n)
 {
     size_t room = NSX_MAX_OUTCOME_TEXT - (o->texts.len - from);
 
@@ -109,14 +116,16 @@ static void add(struct nsx_outcome *o, size_t from, const char *p, size_t n)
 
 /* The text from offset from on belongs to r; dropped again when it is the
  * same as the one before. */
-static void keep(struct nsx_outcome *o, size_t from, struct nsx_record *r)
+static void
+keep(struct nsx_outcome *o, size_t from, struct nsx_record *r)
 {
     size_t len = o->texts.len - from;
 
     if (len == o->last_len && len > 0
         && memcmp(texts(o) + o->last, texts(o) + from, len) == 0) {
         nsx_buf_truncate(&o->texts, from);
-    } else {
+    }
+    else {
         o->last = (uint32_t)from;
         o->last_len = (uint32_t)len;
     }
@@ -124,9 +133,10 @@ static void keep(struct nsx_outcome *o, size_t from, struct nsx_record *r)
     r->text_len = o->last_len;
 }
 
-void nsx_outcome_reply(struct nsx_outcome *o, struct nsx_record *r,
-                       enum nsx_stage stage, unsigned code, const char *text,
-                       size_t len)
+void
+nsx_outcome_reply(struct nsx_outcome *o, struct nsx_record *r,
+                  enum nsx_stage stage, unsigned code, const char *text,
+                  size_t len)
 {
     char cls = (char)('0' + code / 100 % 10);
     size_t from = o->texts.len;
@@ -146,9 +156,10 @@ void nsx_outcome_reply(struct nsx_outcome *o, struct nsx_record *r,
     keep(o, from, r);
 }
 
-void nsx_outcome_local(struct nsx_outcome *o, struct nsx_record *r,
-                       enum nsx_stage stage, struct nsx_enhanced enhanced,
-                       const char *text, size_t len)
+void
+nsx_outcome_local(struct nsx_outcome *o, struct nsx_record *r,
+                  enum nsx_stage stage, struct nsx_enhanced enhanced,
+                  const char *text, size_t len)
 {
     size_t from = o->texts.len;
 
@@ -159,15 +170,17 @@ void nsx_outcome_local(struct nsx_outcome *o, struct nsx_record *r,
     keep(o, from, r);
 }
 
-void nsx_outcome_decide(struct nsx_outcome *o, size_t i, enum nsx_fate fate,
-                        const struct nsx_record *r)
+void
+nsx_outcome_decide(struct nsx_outcome *o, size_t i, enum nsx_fate fate,
+                   const struct nsx_record *r)
 {
     o->records[i] = *r;
     o->records[i].fate = (uint8_t)fate;
 }
 
-const char *nsx_outcome_text(const struct nsx_outcome *o,
-                             const struct nsx_record *r, size_t *len)
+const char *
+nsx_outcome_text(const struct nsx_outcome *o, const struct nsx_record *r,
+                 size_t *len)
 {
     *len = r->text_len;
     return r->text_len > 0 ? texts(o) + r->text : "";
@@ -175,33 +188,39 @@ const char *nsx_outcome_text(const struct nsx_outcome *o,
 
 /* --- judging ------------------------------------------------------------- */
 
-static int has_class(const struct nsx_record *r, unsigned cls)
+static int
+has_class(const struct nsx_record *r, unsigned cls)
 {
     return r->code > 0 ? r->code / 100u == cls : r->enhanced.cls == cls;
 }
 
-static int is_open(const struct nsx_record *r)
+static int
+is_open(const struct nsx_record *r)
 {
     return r->fate == NSX_FATE_ACCEPTED || r->fate == NSX_FATE_UNKNOWN;
 }
 
-int nsx_record_is_temporary(const struct nsx_record *r)
+int
+nsx_record_is_temporary(const struct nsx_record *r)
 {
     return !is_open(r) && has_class(r, 4);
 }
 
-int nsx_record_is_permanent(const struct nsx_record *r)
+int
+nsx_record_is_permanent(const struct nsx_record *r)
 {
     return !is_open(r) && has_class(r, 5);
 }
 
-int nsx_record_may_retry(const struct nsx_record *r)
+int
+nsx_record_may_retry(const struct nsx_record *r)
 {
     return r->fate == NSX_FATE_DEFERRED
         || (r->fate == NSX_FATE_UNSENT && has_class(r, 4));
 }
 
-static size_t first(const struct nsx_outcome *o, enum nsx_fate fate)
+static size_t
+first(const struct nsx_outcome *o, enum nsx_fate fate)
 {
     size_t i;
 
@@ -211,7 +230,8 @@ static size_t first(const struct nsx_outcome *o, enum nsx_fate fate)
 }
 
 /* The fate that decides where nobody was accepted, or not everybody was. */
-static enum nsx_fate worst(const struct nsx_outcome *o, size_t *decider)
+static enum nsx_fate
+worst(const struct nsx_outcome *o, size_t *decider)
 {
     static const enum nsx_fate all_or_none[] = {
         NSX_FATE_UNKNOWN, NSX_FATE_REFUSED, NSX_FATE_DEFERRED, NSX_FATE_UNSENT
@@ -231,13 +251,12 @@ static enum nsx_fate worst(const struct nsx_outcome *o, size_t *decider)
     return NSX_FATE_ACCEPTED;
 }
 
-enum nsx_fate nsx_outcome_message(const struct nsx_outcome *o,
-                                  size_t *decider)
+enum nsx_fate
+nsx_outcome_message(const struct nsx_outcome *o, size_t *decider)
 {
     enum nsx_fate fate = worst(o, decider);
 
-    return fate != NSX_FATE_ACCEPTED
-                && first(o, NSX_FATE_ACCEPTED) < o->count
-             ? NSX_FATE_PARTIAL
-             : fate;
+    return fate != NSX_FATE_ACCEPTED && first(o, NSX_FATE_ACCEPTED) < o->count
+        ? NSX_FATE_PARTIAL
+        : fate;
 }

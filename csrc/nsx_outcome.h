@@ -94,8 +94,7 @@ const char *nsx_outcome_text(const struct nsx_outcome *o,
  * SkipBad, deferred before refused with it; unsent.  *decider is the index of
  * the first record with that fate; of a partial message, the one that would
  * decide among those that were not accepted. */
-enum nsx_fate nsx_outcome_message(const struct nsx_outcome *o,
-                                  size_t *decider);
+enum nsx_fate nsx_outcome_message(const struct nsx_outcome *o, size_t *decider);
 
 /* What decided is passing (4xx, a lost connection) or lasting (5xx, a local
  * reason); both 0 for what was accepted or is unknown. */

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-int nsx_line_find(const char *input, size_t n, size_t *scanned,
-                  struct nsx_line *line)
+int
+nsx_line_find(const char *input, size_t n, size_t *scanned,
+              struct nsx_line *line)
 {
     size_t from = *scanned < n ? *scanned : n;
     const char *lf = from < n ? memchr(input + from, '\n', n - from) : NULL;
@@ -24,13 +25,14 @@ int nsx_line_find(const char *input, size_t n, size_t *scanned,
     return 1;
 }
 
-static int is_digit(char c)
+static int
+is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-int nsx_reply_parse_line(const char *line, size_t len,
-                         struct nsx_reply_line *out)
+int
+nsx_reply_parse_line(const char *line, size_t len, struct nsx_reply_line *out)
 {
     size_t i;
 
@@ -48,14 +50,15 @@ int nsx_reply_parse_line(const char *line, size_t len,
     return 1;
 }
 
-void nsx_reply_init(struct nsx_reply *r)
+void
+nsx_reply_init(struct nsx_reply *r)
 {
     r->octets = 0;
     r->lines = 0;
 }
 
-nsx_status nsx_reply_count(struct nsx_reply *r, size_t octets,
-                           struct nsx_error *e)
+nsx_status
+nsx_reply_count(struct nsx_reply *r, size_t octets, struct nsx_error *e)
 {
     if (octets > NSX_MAX_REPLY_LINE)
         return nsx_error_set(e, NSX_E_LINE_LENGTH, __func__, NULL);
@@ -68,9 +71,10 @@ nsx_status nsx_reply_count(struct nsx_reply *r, size_t octets,
     return NSX_OK;
 }
 
-nsx_status nsx_reply_next(struct nsx_reply *r, const char *input, size_t n,
-                          size_t *scanned, struct nsx_reply_line *out,
-                          size_t *used, struct nsx_error *e)
+nsx_status
+nsx_reply_next(struct nsx_reply *r, const char *input, size_t n,
+               size_t *scanned, struct nsx_reply_line *out, size_t *used,
+               struct nsx_error *e)
 {
     struct nsx_line line;
 

@@ -15,9 +15,9 @@ struct field {
     int text;         /* 0: any octets */
 };
 
-#define FIELD(member, name, text)                                             \
-    {                                                                         \
-        offsetof(struct nsx_sasl_config, member), name, text                  \
+#define FIELD(member, name, text)                                              \
+    {                                                                          \
+        offsetof(struct nsx_sasl_config, member), name, text                   \
     }
 
 static const struct field fields[] = {
@@ -43,7 +43,8 @@ field_of(const struct nsx_sasl_config *c, size_t i)
 }
 
 /* ASCII's controls, and U+0080 to U+009F in UTF-8. */
-static int has_control(const unsigned char *p, size_t n)
+static int
+has_control(const unsigned char *p, size_t n)
 {
     size_t i;
 
@@ -56,10 +57,9 @@ static int has_control(const unsigned char *p, size_t n)
     return 0;
 }
 
-static nsx_status check_field(const struct nsx_sasl_mech *mech,
-                              const struct field *f,
-                              const struct nsx_octets *value,
-                              struct nsx_error *e)
+static nsx_status
+check_field(const struct nsx_sasl_mech *mech, const struct field *f,
+            const struct nsx_octets *value, struct nsx_error *e)
 {
     const char *fault = NULL;
 
@@ -69,8 +69,8 @@ static nsx_status check_field(const struct nsx_sasl_mech *mech,
         fault = "is too long";
     else if (f->text && memchr(value->data, 0, value->len))
         fault = "holds a NUL";
-    else if (f->text && (mech->ops->rules & NSX_SASL_NO_CONTROLS) &&
-             has_control(value->data, value->len))
+    else if (f->text && (mech->ops->rules & NSX_SASL_NO_CONTROLS)
+             && has_control(value->data, value->len))
         fault = "holds a control character";
     if (!fault)
         return NSX_OK;
@@ -78,8 +78,8 @@ static nsx_status check_field(const struct nsx_sasl_mech *mech,
                          mech->name, f->name, fault);
 }
 
-static const char *missing(const struct nsx_sasl_mech *mech,
-                           const struct nsx_sasl_config *c)
+static const char *
+missing(const struct nsx_sasl_mech *mech, const struct nsx_sasl_config *c)
 {
     if ((mech->flags & NSX_SASL_NEEDS_PASSWORD) && !c->password.data)
         return "password";
@@ -92,9 +92,9 @@ static const char *missing(const struct nsx_sasl_mech *mech,
     return NULL;
 }
 
-static nsx_status check_config(const struct nsx_sasl_mech *mech,
-                               const struct nsx_sasl_config *c,
-                               struct nsx_error *e)
+static nsx_status
+check_config(const struct nsx_sasl_mech *mech, const struct nsx_sasl_config *c,
+             struct nsx_error *e)
 {
     const char *lacks = missing(mech, c);
     size_t i;
@@ -105,17 +105,17 @@ static nsx_status check_config(const struct nsx_sasl_mech *mech,
     for (i = 0; i < FIELDS; i++)
         if (check_field(mech, &fields[i], field_of(c, i), e) != NSX_OK)
             return NSX_ERROR;
-    if ((mech->flags & NSX_SASL_BINDING) &&
-        !(c->binding_type.data && c->binding_data.data))
+    if ((mech->flags & NSX_SASL_BINDING)
+        && !(c->binding_type.data && c->binding_data.data))
         return nsx_error_set(e, NSX_E_SASL_MECHANISM, "nsx_sasl_new",
                              "%s: no channel binding data", mech->name);
     return NSX_OK;
 }
 
 /* Copies every argument into one allocation, that one wipe can clear. */
-static nsx_status copy_config(struct nsx_sasl *s,
-                              const struct nsx_sasl_config *c,
-                              struct nsx_error *e)
+static nsx_status
+copy_config(struct nsx_sasl *s, const struct nsx_sasl_config *c,
+            struct nsx_error *e)
 {
     unsigned char *to;
     size_t i;
@@ -148,8 +148,8 @@ static nsx_status copy_config(struct nsx_sasl *s,
 
 #define LONGEST_NAME 20 /* of a mechanism (RFC 4422 3.1) */
 
-static nsx_status fill(struct nsx_sasl *s, const struct nsx_sasl_config *c,
-                       struct nsx_error *e)
+static nsx_status
+fill(struct nsx_sasl *s, const struct nsx_sasl_config *c, struct nsx_error *e)
 {
     if (copy_config(s, c, e) != NSX_OK)
         return NSX_ERROR;
@@ -161,9 +161,9 @@ static nsx_status fill(struct nsx_sasl *s, const struct nsx_sasl_config *c,
     return NSX_OK;
 }
 
-struct nsx_sasl *nsx_sasl_new(const char *mechanism, size_t len,
-                              const struct nsx_sasl_config *config,
-                              struct nsx_error *e)
+struct nsx_sasl *
+nsx_sasl_new(const char *mechanism, size_t len,
+             const struct nsx_sasl_config *config, struct nsx_error *e)
 {
     const struct nsx_sasl_mech *mech = nsx_sasl_find(mechanism, len);
     struct nsx_sasl *s;
@@ -190,14 +190,16 @@ struct nsx_sasl *nsx_sasl_new(const char *mechanism, size_t len,
     return s;
 }
 
-void nsx_sasl_forget(struct nsx_sasl *s)
+void
+nsx_sasl_forget(struct nsx_sasl *s)
 {
     if (s->arena)
         nsx_wipe(s->arena, s->arena_size);
     memset(&s->config, 0, sizeof(s->config));
 }
 
-static void drop_state(struct nsx_sasl *s)
+static void
+drop_state(struct nsx_sasl *s)
 {
     if (!s->state)
         return;
@@ -208,7 +210,8 @@ static void drop_state(struct nsx_sasl *s)
     s->state = NULL;
 }
 
-void nsx_sasl_free(struct nsx_sasl *s)
+void
+nsx_sasl_free(struct nsx_sasl *s)
 {
     if (!s)
         return;
@@ -218,7 +221,8 @@ void nsx_sasl_free(struct nsx_sasl *s)
     nsx_free(s);
 }
 
-const struct nsx_sasl_mech *nsx_sasl_mechanism(const struct nsx_sasl *s)
+const struct nsx_sasl_mech *
+nsx_sasl_mechanism(const struct nsx_sasl *s)
 {
     return s->mech;
 }
@@ -226,8 +230,8 @@ const struct nsx_sasl_mech *nsx_sasl_mechanism(const struct nsx_sasl *s)
 /* ---- the exchange ---- */
 
 /* What must hold after a start or a step, whatever it did. */
-static nsx_status settle(struct nsx_sasl *s, nsx_status st,
-                         struct nsx_buf *out)
+static nsx_status
+settle(struct nsx_sasl *s, nsx_status st, struct nsx_buf *out)
 {
     s->working = st == NSX_AGAIN;
     if (st == NSX_ERROR) {
@@ -241,8 +245,9 @@ static nsx_status settle(struct nsx_sasl *s, nsx_status st,
     return st;
 }
 
-nsx_status nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out,
-                          int *present, struct nsx_error *e)
+nsx_status
+nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out, int *present,
+               struct nsx_error *e)
 {
     const struct nsx_sasl_ops *ops = s->mech->ops;
 
@@ -258,8 +263,8 @@ nsx_status nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out,
     return settle(s, ops->start(s, out, e), out);
 }
 
-static nsx_status check_step(struct nsx_sasl *s, size_t n,
-                             struct nsx_error *e)
+static nsx_status
+check_step(struct nsx_sasl *s, size_t n, struct nsx_error *e)
 {
     if (s->phase != NSX_SASL_GOING || s->working)
         return nsx_sasl_bad(s, "nsx_sasl_step", "unexpected challenge", e);
@@ -268,8 +273,9 @@ static nsx_status check_step(struct nsx_sasl *s, size_t n,
     return NSX_OK;
 }
 
-nsx_status nsx_sasl_step(struct nsx_sasl *s, const void *challenge, size_t n,
-                         struct nsx_buf *out, struct nsx_error *e)
+nsx_status
+nsx_sasl_step(struct nsx_sasl *s, const void *challenge, size_t n,
+              struct nsx_buf *out, struct nsx_error *e)
 {
     nsx_status st = check_step(s, n, e);
 
@@ -283,8 +289,8 @@ nsx_status nsx_sasl_step(struct nsx_sasl *s, const void *challenge, size_t n,
     return settle(s, st, out);
 }
 
-nsx_status nsx_sasl_work(struct nsx_sasl *s, struct nsx_buf *out,
-                         struct nsx_error *e)
+nsx_status
+nsx_sasl_work(struct nsx_sasl *s, struct nsx_buf *out, struct nsx_error *e)
 {
     nsx_buf_wipe(out);
     if (!s->working)
@@ -293,12 +299,14 @@ nsx_status nsx_sasl_work(struct nsx_sasl *s, struct nsx_buf *out,
     return settle(s, s->mech->ops->work(s, out, e), out);
 }
 
-struct nsx_sasl_progress nsx_sasl_progress(const struct nsx_sasl *s)
+struct nsx_sasl_progress
+nsx_sasl_progress(const struct nsx_sasl *s)
 {
     return s->progress;
 }
 
-nsx_status nsx_sasl_finished(struct nsx_sasl *s, struct nsx_error *e)
+nsx_status
+nsx_sasl_finished(struct nsx_sasl *s, struct nsx_error *e)
 {
     if (s->phase == NSX_SASL_FAILED || s->phase == NSX_SASL_REFUSED)
         return nsx_sasl_bad(s, "nsx_sasl_finished",
@@ -313,19 +321,22 @@ nsx_status nsx_sasl_finished(struct nsx_sasl *s, struct nsx_error *e)
     return NSX_OK;
 }
 
-int nsx_sasl_server_proved(const struct nsx_sasl *s)
+int
+nsx_sasl_server_proved(const struct nsx_sasl *s)
 {
     return s->proved;
 }
 
-const char *nsx_sasl_detail(const struct nsx_sasl *s)
+const char *
+nsx_sasl_detail(const struct nsx_sasl *s)
 {
     return s->detail;
 }
 
 /* ---- for the mechanisms ---- */
 
-struct nsx_octets nsx_octets(const void *data, size_t len)
+struct nsx_octets
+nsx_octets(const void *data, size_t len)
 {
     struct nsx_octets o;
 
@@ -334,13 +345,14 @@ struct nsx_octets nsx_octets(const void *data, size_t len)
     return o;
 }
 
-struct nsx_octets nsx_octets_of(const struct nsx_buf *b)
+struct nsx_octets
+nsx_octets_of(const struct nsx_buf *b)
 {
     return nsx_octets(nsx_buf_data(b), b->len);
 }
 
-static nsx_status no_room(const struct nsx_buf *b, size_t n,
-                          struct nsx_error *e)
+static nsx_status
+no_room(const struct nsx_buf *b, size_t n, struct nsx_error *e)
 {
     if (n > b->cap - b->len)
         return nsx_error_set(e, NSX_E_ARGUMENT, "nsx_sasl_put",
@@ -348,8 +360,9 @@ static nsx_status no_room(const struct nsx_buf *b, size_t n,
     return nsx_error_set(e, NSX_E_NOMEM, "nsx_sasl_put", NULL);
 }
 
-nsx_status nsx_sasl_put(struct nsx_buf *out, const struct nsx_octets *parts,
-                        size_t count, struct nsx_error *e)
+nsx_status
+nsx_sasl_put(struct nsx_buf *out, const struct nsx_octets *parts, size_t count,
+             struct nsx_error *e)
 {
     unsigned char *to;
     size_t i, total = 0;
@@ -371,16 +384,18 @@ nsx_status nsx_sasl_put(struct nsx_buf *out, const struct nsx_octets *parts,
     return NSX_OK;
 }
 
-nsx_status nsx_sasl_append(struct nsx_buf *b, const void *data, size_t n,
-                           struct nsx_error *e)
+nsx_status
+nsx_sasl_append(struct nsx_buf *b, const void *data, size_t n,
+                struct nsx_error *e)
 {
     if (n && nsx_buf_append(b, data, n) != NSX_E_NONE)
         return no_room(b, n, e);
     return NSX_OK;
 }
 
-nsx_status nsx_sasl_append_base64(struct nsx_buf *b, const void *data,
-                                  size_t n, struct nsx_error *e)
+nsx_status
+nsx_sasl_append_base64(struct nsx_buf *b, const void *data, size_t n,
+                       struct nsx_error *e)
 {
     size_t size = nsx_base64_encoded_size(n);
     unsigned char *to;
@@ -395,21 +410,22 @@ nsx_status nsx_sasl_append_base64(struct nsx_buf *b, const void *data,
     return NSX_OK;
 }
 
-nsx_status nsx_sasl_append_nonce(const struct nsx_sasl *s, struct nsx_buf *b,
-                                 struct nsx_error *e)
+nsx_status
+nsx_sasl_append_nonce(const struct nsx_sasl *s, struct nsx_buf *b,
+                      struct nsx_error *e)
 {
     unsigned char raw[NSX_SASL_NONCE_OCTETS];
 
     if (s->config.nonce.data)
-        return nsx_sasl_append(b, s->config.nonce.data, s->config.nonce.len,
-                               e);
+        return nsx_sasl_append(b, s->config.nonce.data, s->config.nonce.len, e);
     if (nsx_random(raw, sizeof(raw), e) != NSX_OK)
         return NSX_ERROR;
     return nsx_sasl_append_base64(b, raw, sizeof(raw), e);
 }
 
-nsx_status nsx_sasl_append_name(struct nsx_buf *b, struct nsx_octets name,
-                                struct nsx_error *e)
+nsx_status
+nsx_sasl_append_name(struct nsx_buf *b, struct nsx_octets name,
+                     struct nsx_error *e)
 {
     const char *p = name.data;
     size_t i;
@@ -426,7 +442,8 @@ nsx_status nsx_sasl_append_name(struct nsx_buf *b, struct nsx_octets name,
     return st;
 }
 
-void nsx_sasl_refused(struct nsx_sasl *s, struct nsx_octets reason)
+void
+nsx_sasl_refused(struct nsx_sasl *s, struct nsx_octets reason)
 {
     const unsigned char *p = reason.data;
     size_t i, n = reason.len;
@@ -439,8 +456,9 @@ void nsx_sasl_refused(struct nsx_sasl *s, struct nsx_octets reason)
     s->phase = NSX_SASL_REFUSED;
 }
 
-nsx_status nsx_sasl_bad(const struct nsx_sasl *s, const char *where,
-                        const char *complaint, struct nsx_error *e)
+nsx_status
+nsx_sasl_bad(const struct nsx_sasl *s, const char *where, const char *complaint,
+             struct nsx_error *e)
 {
     return nsx_error_set(e, NSX_E_SASL_INPUT, where, "%s: %s", s->mech->name,
                          complaint);

@@ -28,11 +28,11 @@
 
 /* What a mechanism is, and what it needs. */
 enum nsx_sasl_flags {
-    NSX_SASL_PLAINTEXT = 1,      /* whoever reads the wire has the secret */
-    NSX_SASL_BINDING = 2,        /* needs channel binding data */
-    NSX_SASL_MUTUAL = 4,         /* the server proves that it knows the secret */
-    NSX_SASL_ONLY_NAMED = 8,     /* never chosen unless the caller names it */
-    NSX_SASL_CLIENT_FIRST = 16,  /* begins with an initial response */
+    NSX_SASL_PLAINTEXT = 1,     /* whoever reads the wire has the secret */
+    NSX_SASL_BINDING = 2,       /* needs channel binding data */
+    NSX_SASL_MUTUAL = 4,        /* the server proves that it knows the secret */
+    NSX_SASL_ONLY_NAMED = 8,    /* never chosen unless the caller names it */
+    NSX_SASL_CLIENT_FIRST = 16, /* begins with an initial response */
     NSX_SASL_NEEDS_PASSWORD = 32,
     NSX_SASL_NEEDS_TOKEN = 64,
     NSX_SASL_NEEDS_IDENTITY = 128, /* the caller is known by other means:
@@ -43,10 +43,10 @@ enum nsx_sasl_flags {
 struct nsx_sasl_ops;
 
 struct nsx_sasl_mech {
-    const char *name;     /* as registered: "SCRAM-SHA-256-PLUS" */
-    unsigned flags;       /* of enum nsx_sasl_flags */
-    unsigned bit;         /* one bit, for sets of mechanisms */
-    enum nsx_hash hash;   /* of the families that have one */
+    const char *name;   /* as registered: "SCRAM-SHA-256-PLUS" */
+    unsigned flags;     /* of enum nsx_sasl_flags */
+    unsigned bit;       /* one bit, for sets of mechanisms */
+    enum nsx_hash hash; /* of the families that have one */
     const struct nsx_sasl_ops *ops;
 };
 
@@ -93,21 +93,21 @@ int nsx_sasl_offers_binding(struct nsx_octets offered);
 
 /* All octets are copied by nsx_sasl_new; data NULL means not given. */
 struct nsx_sasl_config {
-    struct nsx_octets authcid;  /* who logs in; ANONYMOUS: trace information */
-    struct nsx_octets authzid;  /* on whose behalf, when that is another */
+    struct nsx_octets authcid; /* who logs in; ANONYMOUS: trace information */
+    struct nsx_octets authzid; /* on whose behalf, when that is another */
     struct nsx_octets password;
-    struct nsx_octets token;    /* OAuth 2.0 bearer token */
-    struct nsx_octets service;  /* DIGEST-MD5: "smtp" */
-    struct nsx_octets host;     /* DIGEST-MD5, OAUTHBEARER: server's name */
-    unsigned port;              /* OAUTHBEARER; 0: not mentioned */
-    struct nsx_octets realm;    /* DIGEST-MD5; not given: the server's first */
+    struct nsx_octets token;   /* OAuth 2.0 bearer token */
+    struct nsx_octets service; /* DIGEST-MD5: "smtp" */
+    struct nsx_octets host;    /* DIGEST-MD5, OAUTHBEARER: server's name */
+    unsigned port;             /* OAUTHBEARER; 0: not mentioned */
+    struct nsx_octets realm;   /* DIGEST-MD5; not given: the server's first */
     struct nsx_octets binding_type; /* "tls-exporter", "tls-server-end-point";
                                        not given: no binding data */
     struct nsx_octets binding_data;
-    int server_binds;           /* see nsx_sasl_offers_binding */
+    int server_binds;             /* see nsx_sasl_offers_binding */
     unsigned long min_iterations; /* SCRAM: fewer are refused; 0:
                                      NSX_MIN_SCRAM_ITERATIONS */
-    struct nsx_octets nonce;    /* tests only; not given: random */
+    struct nsx_octets nonce;      /* tests only; not given: random */
 };
 
 struct nsx_sasl; /* opaque; one exchange, then to be freed */
@@ -130,8 +130,8 @@ const struct nsx_sasl_mech *nsx_sasl_mechanism(const struct nsx_sasl *s);
  * itself may be empty).  A response too long to go with the command may be
  * kept and given to the server's empty first challenge instead of a step.
  * out is the caller's and is to be cleared with nsx_buf_wipe. */
-nsx_status nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out,
-                          int *present, struct nsx_error *e);
+nsx_status nsx_sasl_start(struct nsx_sasl *s, struct nsx_buf *out, int *present,
+                          struct nsx_error *e);
 
 /* Answers one challenge; out as above, perhaps empty.  NSX_AGAIN: nothing is
  * in out yet, nsx_sasl_work is to be called until it answers otherwise.

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define HEX_SIZE 32      /* of an MD5 digest */
-#define NC "00000001"    /* nonce-count: a nonce is used once */
+#define HEX_SIZE 32   /* of an MD5 digest */
+#define NC "00000001" /* nonce-count: a nonce is used once */
 #define MAX_RESPONSE (NSX_MAX_SASL_RESPONSE * 8)
 
 struct digest {
@@ -27,18 +27,21 @@ struct directive {
     struct nsx_octets name, value;
 };
 
-static int is_token(char c)
+static int
+is_token(char c)
 {
     return c > ' ' && c < 0x7f && !strchr("()<>@,;:\\\"/[]?={}", c);
 }
 
-static void skip_blanks(struct reader *r)
+static void
+skip_blanks(struct reader *r)
 {
     while (r->p < r->end && strchr(" \t\r\n", *r->p) && *r->p)
         r->p++;
 }
 
-static struct nsx_octets read_token(struct reader *r)
+static struct nsx_octets
+read_token(struct reader *r)
 {
     char *from = r->p;
 
@@ -48,7 +51,8 @@ static struct nsx_octets read_token(struct reader *r)
 }
 
 /* 1 with the text between the quotes, or 0 when they do not close. */
-static int read_quoted(struct reader *r, struct nsx_octets *value)
+static int
+read_quoted(struct reader *r, struct nsx_octets *value)
 {
     char *from = ++r->p, *to = from;
 
@@ -66,7 +70,8 @@ static int read_quoted(struct reader *r, struct nsx_octets *value)
 }
 
 /* 1 with a directive, 0 at the end, -1 when it is malformed. */
-static int read_directive(struct reader *r, struct directive *d)
+static int
+read_directive(struct reader *r, struct directive *d)
 {
     for (skip_blanks(r); r->p < r->end && *r->p == ','; skip_blanks(r))
         r->p++;
@@ -80,7 +85,8 @@ static int read_directive(struct reader *r, struct directive *d)
     if (r->p < r->end && *r->p == '"') {
         if (!read_quoted(r, &d->value))
             return -1;
-    } else {
+    }
+    else {
         d->value = read_token(r);
         if (!d->value.len)
             return -1;
@@ -89,7 +95,8 @@ static int read_directive(struct reader *r, struct directive *d)
     return r->p == r->end || *r->p == ',' ? 1 : -1;
 }
 
-static int is(struct nsx_octets o, const char *word)
+static int
+is(struct nsx_octets o, const char *word)
 {
     const char *p = o.data;
     size_t i;
@@ -108,7 +115,8 @@ struct offer {
     struct nsx_octets realm, nonce, qop, charset, algorithm;
 };
 
-static int offers_auth(struct nsx_octets qop)
+static int
+offers_auth(struct nsx_octets qop)
 {
     struct reader r;
     struct nsx_octets word;
@@ -128,7 +136,8 @@ static int offers_auth(struct nsx_octets qop)
 }
 
 /* 0 when a directive that may come once comes again. */
-static int note(struct offer *o, const struct directive *d)
+static int
+note(struct offer *o, const struct directive *d)
 {
     struct nsx_octets *slot;
 
@@ -154,7 +163,8 @@ static int note(struct offer *o, const struct directive *d)
 }
 
 /* NULL, or what is wrong with the challenge. */
-static const char *read_offer(char *text, size_t n, struct offer *o)
+static const char *
+read_offer(char *text, size_t n, struct offer *o)
 {
     struct reader r;
     struct directive d;
@@ -178,7 +188,8 @@ static const char *read_offer(char *text, size_t n, struct offer *o)
 /* ---- the response ---- */
 
 /* The ISO 8859-1 octet that the UTF-8 at p stands for, or -1. */
-static int latin1_octet(const unsigned char *p, size_t left, size_t *used)
+static int
+latin1_octet(const unsigned char *p, size_t left, size_t *used)
 {
     *used = p[0] < 0x80 ? 1 : 2;
     if (p[0] < 0x80)
@@ -188,7 +199,8 @@ static int latin1_octet(const unsigned char *p, size_t left, size_t *used)
     return -1;
 }
 
-static int is_latin1(const unsigned char *p, size_t n)
+static int
+is_latin1(const unsigned char *p, size_t n)
 {
     size_t i, used;
 
@@ -200,8 +212,9 @@ static int is_latin1(const unsigned char *p, size_t n)
 
 /* Puts into b what is hashed for in.  With charset=utf-8, what ISO 8859-1 can
  * express is hashed in ISO 8859-1 (RFC 2831 2.1.2.1, username-value). */
-static nsx_status put_hashed(struct nsx_buf *b, struct nsx_octets in,
-                             int utf8, struct nsx_error *e)
+static nsx_status
+put_hashed(struct nsx_buf *b, struct nsx_octets in, int utf8,
+           struct nsx_error *e)
 {
     const unsigned char *p = in.data;
     unsigned char *to;
@@ -219,8 +232,9 @@ static nsx_status put_hashed(struct nsx_buf *b, struct nsx_octets in,
 }
 
 /* H(user:realm:password), in 16 octets. */
-static nsx_status hash_user(const struct nsx_sasl *s, struct nsx_octets realm,
-                            int utf8, unsigned char *out, struct nsx_error *e)
+static nsx_status
+hash_user(const struct nsx_sasl *s, struct nsx_octets realm, int utf8,
+          unsigned char *out, struct nsx_error *e)
 {
     struct nsx_buf user, area, pass;
     nsx_status st;
@@ -236,10 +250,11 @@ static nsx_status hash_user(const struct nsx_sasl *s, struct nsx_octets realm,
     if (st == NSX_OK) {
         const struct nsx_octets parts[] = {
             nsx_octets_of(&user), NSX_OCTETS(":"), nsx_octets_of(&area),
-            NSX_OCTETS(":"), nsx_octets_of(&pass)};
+            NSX_OCTETS(":"), nsx_octets_of(&pass)
+        };
 
-        st = nsx_digest(NSX_HASH_MD5, parts,
-                        sizeof(parts) / sizeof(parts[0]), out, e);
+        st = nsx_digest(NSX_HASH_MD5, parts, sizeof(parts) / sizeof(parts[0]),
+                        out, e);
     }
     nsx_buf_wipe(&pass);
     nsx_buf_wipe(&area);
@@ -247,8 +262,9 @@ static nsx_status hash_user(const struct nsx_sasl *s, struct nsx_octets realm,
     return st;
 }
 
-static nsx_status hex_digest(const struct nsx_octets *parts, size_t count,
-                             char *hex, struct nsx_error *e)
+static nsx_status
+hex_digest(const struct nsx_octets *parts, size_t count, char *hex,
+           struct nsx_error *e)
 {
     unsigned char raw[NSX_MAX_DIGEST];
     nsx_status st = nsx_digest(NSX_HASH_MD5, parts, count, raw, e);
@@ -265,14 +281,19 @@ struct terms {
     char a1[HEX_SIZE]; /* secret */
 };
 
-static nsx_status hash_a1(const struct nsx_sasl *s, struct terms *t, int utf8,
-                          struct nsx_error *e)
+static nsx_status
+hash_a1(const struct nsx_sasl *s, struct terms *t, int utf8,
+        struct nsx_error *e)
 {
     unsigned char user[NSX_MAX_DIGEST];
     struct nsx_octets authzid = s->config.authzid;
-    const struct nsx_octets parts[] = {
-        {user, nsx_hash_size(NSX_HASH_MD5)}, NSX_OCTETS(":"), t->nonce,
-        NSX_OCTETS(":"), t->cnonce, NSX_OCTETS(":"), authzid};
+    const struct nsx_octets parts[] = { { user, nsx_hash_size(NSX_HASH_MD5) },
+                                        NSX_OCTETS(":"),
+                                        t->nonce,
+                                        NSX_OCTETS(":"),
+                                        t->cnonce,
+                                        NSX_OCTETS(":"),
+                                        authzid };
     size_t count = authzid.len ? 7 : 5;
     nsx_status st = hash_user(s, t->realm, utf8, user, e);
 
@@ -283,25 +304,28 @@ static nsx_status hash_a1(const struct nsx_sasl *s, struct terms *t, int utf8,
 }
 
 /* verb is "AUTHENTICATE" for our proof and "" for the server's. */
-static nsx_status hash_proof(const struct terms *t, struct nsx_octets verb,
-                             char *hex, struct nsx_error *e)
+static nsx_status
+hash_proof(const struct terms *t, struct nsx_octets verb, char *hex,
+           struct nsx_error *e)
 {
     char a2[HEX_SIZE];
-    const struct nsx_octets a2_parts[] = {verb, NSX_OCTETS(":"), t->uri};
+    const struct nsx_octets a2_parts[] = { verb, NSX_OCTETS(":"), t->uri };
     const struct nsx_octets parts[] = {
-        {t->a1, HEX_SIZE}, NSX_OCTETS(":"), t->nonce,
-        NSX_OCTETS(":" NC ":"), t->cnonce, NSX_OCTETS(":auth:"),
-        {a2, HEX_SIZE}};
+        { t->a1, HEX_SIZE },    NSX_OCTETS(":"), t->nonce,
+        NSX_OCTETS(":" NC ":"), t->cnonce,       NSX_OCTETS(":auth:"),
+        { a2, HEX_SIZE }
+    };
 
-    if (hex_digest(a2_parts, sizeof(a2_parts) / sizeof(a2_parts[0]), a2, e) !=
-        NSX_OK)
+    if (hex_digest(a2_parts, sizeof(a2_parts) / sizeof(a2_parts[0]), a2, e)
+        != NSX_OK)
         return NSX_ERROR;
     return hex_digest(parts, sizeof(parts) / sizeof(parts[0]), hex, e);
 }
 
 /* 'name="value"', with '"' and '\' quoted, and a comma. */
-static nsx_status append_quoted(struct nsx_buf *b, const char *name,
-                                struct nsx_octets value, struct nsx_error *e)
+static nsx_status
+append_quoted(struct nsx_buf *b, const char *name, struct nsx_octets value,
+              struct nsx_error *e)
 {
     const char *p = value.data;
     size_t i;
@@ -318,16 +342,15 @@ static nsx_status append_quoted(struct nsx_buf *b, const char *name,
     return st == NSX_OK ? nsx_sasl_append(b, "\",", 2, e) : st;
 }
 
-static nsx_status append_text(struct nsx_buf *b, const char *text,
-                              struct nsx_error *e)
+static nsx_status
+append_text(struct nsx_buf *b, const char *text, struct nsx_error *e)
 {
     return nsx_sasl_append(b, text, strlen(text), e);
 }
 
-static nsx_status append_response(const struct nsx_sasl *s,
-                                  const struct terms *t, int utf8,
-                                  const char *proof, struct nsx_buf *b,
-                                  struct nsx_error *e)
+static nsx_status
+append_response(const struct nsx_sasl *s, const struct terms *t, int utf8,
+                const char *proof, struct nsx_buf *b, struct nsx_error *e)
 {
     nsx_status st = append_text(b, utf8 ? "charset=utf-8," : "", e);
 
@@ -352,14 +375,13 @@ static nsx_status append_response(const struct nsx_sasl *s,
     return st == NSX_OK ? append_text(b, ",qop=auth", e) : st;
 }
 
-static nsx_status append_uri(const struct nsx_sasl *s, struct nsx_buf *uri,
-                             struct nsx_error *e)
+static nsx_status
+append_uri(const struct nsx_sasl *s, struct nsx_buf *uri, struct nsx_error *e)
 {
     const struct nsx_sasl_config *c = &s->config;
     nsx_status st = c->service.len
-                        ? nsx_sasl_append(uri, c->service.data,
-                                          c->service.len, e)
-                        : append_text(uri, "smtp", e);
+        ? nsx_sasl_append(uri, c->service.data, c->service.len, e)
+        : append_text(uri, "smtp", e);
 
     if (st == NSX_OK)
         st = append_text(uri, "/", e);
@@ -367,8 +389,9 @@ static nsx_status append_uri(const struct nsx_sasl *s, struct nsx_buf *uri,
                         : st;
 }
 
-static nsx_status answer_with(struct nsx_sasl *s, struct terms *t, int utf8,
-                              struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+answer_with(struct nsx_sasl *s, struct terms *t, int utf8, struct nsx_buf *out,
+            struct nsx_error *e)
 {
     static const struct nsx_octets ours = NSX_OCTETS("AUTHENTICATE");
     static const struct nsx_octets theirs = NSX_OCTETS("");
@@ -393,8 +416,9 @@ static nsx_status answer_with(struct nsx_sasl *s, struct terms *t, int utf8,
     return st;
 }
 
-static nsx_status answer(struct nsx_sasl *s, const struct offer *o,
-                         struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+answer(struct nsx_sasl *s, const struct offer *o, struct nsx_buf *out,
+       struct nsx_error *e)
 {
     struct digest *state = s->state;
     struct nsx_buf cnonce, uri;
@@ -423,8 +447,8 @@ static nsx_status answer(struct nsx_sasl *s, const struct offer *o,
 
 /* ---- the server's proof ---- */
 
-static nsx_status verify(struct nsx_sasl *s, char *text, size_t n,
-                         struct nsx_error *e)
+static nsx_status
+verify(struct nsx_sasl *s, char *text, size_t n, struct nsx_error *e)
 {
     const struct digest *state = s->state;
     struct directive d;
@@ -435,8 +459,8 @@ static nsx_status verify(struct nsx_sasl *s, char *text, size_t n,
     while (read_directive(&r, &d) > 0) {
         if (!is(d.name, "rspauth"))
             continue;
-        if (d.value.len != HEX_SIZE ||
-            !nsx_same_secret(d.value.data, state->expected, HEX_SIZE))
+        if (d.value.len != HEX_SIZE
+            || !nsx_same_secret(d.value.data, state->expected, HEX_SIZE))
             return nsx_sasl_bad(s, "verify",
                                 "wrong rspauth: the server does not know the "
                                 "password",
@@ -448,8 +472,9 @@ static nsx_status verify(struct nsx_sasl *s, char *text, size_t n,
     return nsx_sasl_bad(s, "verify", "rspauth is missing", e);
 }
 
-static nsx_status digest_step(struct nsx_sasl *s, struct nsx_octets challenge,
-                              struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+digest_step(struct nsx_sasl *s, struct nsx_octets challenge,
+            struct nsx_buf *out, struct nsx_error *e)
 {
     const struct digest *state = s->state;
     char *copy = nsx_alloc(challenge.len + 1);
@@ -462,7 +487,8 @@ static nsx_status digest_step(struct nsx_sasl *s, struct nsx_octets challenge,
     memcpy(copy, challenge.data, challenge.len);
     if (state->answered) {
         st = verify(s, copy, challenge.len, e);
-    } else {
+    }
+    else {
         fault = read_offer(copy, challenge.len, &offer);
         st = fault ? nsx_sasl_bad(s, "digest_step", fault, e)
                    : answer(s, &offer, out, e);
@@ -471,6 +497,11 @@ static nsx_status digest_step(struct nsx_sasl *s, struct nsx_octets challenge,
     return st;
 }
 
-const struct nsx_sasl_ops nsx_sasl_digest_ops = {
-    NSX_SASL_NO_CONTROLS | NSX_SASL_WANTS_USER | NSX_SASL_WANTS_HOST,
-    sizeof(struct digest), NULL, digest_step, NULL, NULL};
+const struct nsx_sasl_ops nsx_sasl_digest_ops = { NSX_SASL_NO_CONTROLS
+                                                      | NSX_SASL_WANTS_USER
+                                                      | NSX_SASL_WANTS_HOST,
+                                                  sizeof(struct digest),
+                                                  NULL,
+                                                  digest_step,
+                                                  NULL,
+                                                  NULL };

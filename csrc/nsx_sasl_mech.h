@@ -26,7 +26,7 @@ struct nsx_sasl {
     unsigned steps; /* challenges so far, the present one included */
     int working;    /* the last step is not done yet */
     struct nsx_sasl_progress progress;
-    int proved;     /* the server's proof was verified */
+    int proved; /* the server's proof was verified */
     char detail[NSX_ERROR_TEXT];
 };
 
@@ -67,7 +67,10 @@ extern const struct nsx_sasl_ops nsx_sasl_xoauth2_ops;
 extern const struct nsx_sasl_ops nsx_sasl_oauthbearer_ops;
 
 /* A string constant as octets. */
-#define NSX_OCTETS(literal) {(literal), sizeof(literal) - 1}
+#define NSX_OCTETS(literal)                                                    \
+    {                                                                          \
+        (literal), sizeof(literal) - 1                                         \
+    }
 struct nsx_octets nsx_octets(const void *data, size_t len);
 struct nsx_octets nsx_octets_of(const struct nsx_buf *b);
 
@@ -78,8 +81,8 @@ nsx_status nsx_sasl_put(struct nsx_buf *out, const struct nsx_octets *parts,
 /* Appends octets, or their base64. */
 nsx_status nsx_sasl_append(struct nsx_buf *b, const void *data, size_t n,
                            struct nsx_error *e);
-nsx_status nsx_sasl_append_base64(struct nsx_buf *b, const void *data,
-                                  size_t n, struct nsx_error *e);
+nsx_status nsx_sasl_append_base64(struct nsx_buf *b, const void *data, size_t n,
+                                  struct nsx_error *e);
 
 /* Puts a fresh nonce, or the configured one, at the end of b: base64's
  * alphabet, so that it needs no quoting anywhere. */

@@ -13,13 +13,13 @@
 #define KVSEP "\x01" /* RFC 7628 3.1 */
 #define PORT_DIGITS 12
 
-static nsx_status xoauth2_start(struct nsx_sasl *s, struct nsx_buf *out,
-                                struct nsx_error *e)
+static nsx_status
+xoauth2_start(struct nsx_sasl *s, struct nsx_buf *out, struct nsx_error *e)
 {
-    const struct nsx_octets parts[] = {
-        NSX_OCTETS("user="), s->config.authcid,
-        NSX_OCTETS(KVSEP "auth=Bearer "), s->config.token,
-        NSX_OCTETS(KVSEP KVSEP)};
+    const struct nsx_octets parts[] = { NSX_OCTETS("user="), s->config.authcid,
+                                        NSX_OCTETS(KVSEP "auth=Bearer "),
+                                        s->config.token,
+                                        NSX_OCTETS(KVSEP KVSEP) };
     nsx_status st =
         nsx_sasl_put(out, parts, sizeof(parts) / sizeof(parts[0]), e);
 
@@ -27,21 +27,25 @@ static nsx_status xoauth2_start(struct nsx_sasl *s, struct nsx_buf *out,
     return st;
 }
 
-static nsx_status xoauth2_step(struct nsx_sasl *s,
-                               struct nsx_octets challenge,
-                               struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+xoauth2_step(struct nsx_sasl *s, struct nsx_octets challenge,
+             struct nsx_buf *out, struct nsx_error *e)
 {
     nsx_sasl_refused(s, challenge);
     return nsx_sasl_put(out, NULL, 0, e);
 }
 
-const struct nsx_sasl_ops nsx_sasl_xoauth2_ops = {
-    NSX_SASL_NO_CONTROLS | NSX_SASL_WANTS_USER, 0, xoauth2_start,
-    xoauth2_step, NULL, NULL};
+const struct nsx_sasl_ops nsx_sasl_xoauth2_ops = { NSX_SASL_NO_CONTROLS
+                                                       | NSX_SASL_WANTS_USER,
+                                                   0,
+                                                   xoauth2_start,
+                                                   xoauth2_step,
+                                                   NULL,
+                                                   NULL };
 
 /* "n,a=user," and the pairs that say which server is meant. */
-static nsx_status bearer_head(const struct nsx_sasl *s, struct nsx_buf *head,
-                              struct nsx_error *e)
+static nsx_status
+bearer_head(const struct nsx_sasl *s, struct nsx_buf *head, struct nsx_error *e)
 {
     const struct nsx_sasl_config *c = &s->config;
     struct nsx_octets who = c->authzid.len ? c->authzid : c->authcid;
@@ -65,8 +69,8 @@ static nsx_status bearer_head(const struct nsx_sasl *s, struct nsx_buf *head,
     return st == NSX_OK ? nsx_sasl_append(head, port, strlen(port), e) : st;
 }
 
-static nsx_status bearer_start(struct nsx_sasl *s, struct nsx_buf *out,
-                               struct nsx_error *e)
+static nsx_status
+bearer_start(struct nsx_sasl *s, struct nsx_buf *out, struct nsx_error *e)
 {
     struct nsx_buf head;
     nsx_status st;
@@ -74,9 +78,10 @@ static nsx_status bearer_start(struct nsx_sasl *s, struct nsx_buf *out,
     nsx_buf_init(&head, NSX_MAX_SASL_RESPONSE);
     st = bearer_head(s, &head, e);
     if (st == NSX_OK) {
-        const struct nsx_octets parts[] = {
-            nsx_octets_of(&head), NSX_OCTETS(KVSEP "auth=Bearer "),
-            s->config.token, NSX_OCTETS(KVSEP KVSEP)};
+        const struct nsx_octets parts[] = { nsx_octets_of(&head),
+                                            NSX_OCTETS(KVSEP "auth=Bearer "),
+                                            s->config.token,
+                                            NSX_OCTETS(KVSEP KVSEP) };
 
         st = nsx_sasl_put(out, parts, sizeof(parts) / sizeof(parts[0]), e);
     }
@@ -85,8 +90,9 @@ static nsx_status bearer_start(struct nsx_sasl *s, struct nsx_buf *out,
     return st;
 }
 
-static nsx_status bearer_step(struct nsx_sasl *s, struct nsx_octets challenge,
-                              struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+bearer_step(struct nsx_sasl *s, struct nsx_octets challenge,
+            struct nsx_buf *out, struct nsx_error *e)
 {
     static const struct nsx_octets dummy = NSX_OCTETS(KVSEP);
 
@@ -95,4 +101,5 @@ static nsx_status bearer_step(struct nsx_sasl *s, struct nsx_octets challenge,
 }
 
 const struct nsx_sasl_ops nsx_sasl_oauthbearer_ops = {
-    NSX_SASL_NO_CONTROLS, 0, bearer_start, bearer_step, NULL, NULL};
+    NSX_SASL_NO_CONTROLS, 0, bearer_start, bearer_step, NULL, NULL
+};

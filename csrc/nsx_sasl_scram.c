@@ -21,14 +21,15 @@ struct scram {
     struct nsx_buf gs2;  /* "p=tls-exporter,," */
     struct nsx_buf bare; /* client-first-message-bare; ends in the nonce */
     size_t nonce_len;
-    struct nsx_buf final; /* client-final-message-without-proof */
-    struct nsx_buf auth;  /* AuthMessage */
+    struct nsx_buf final;  /* client-final-message-without-proof */
+    struct nsx_buf auth;   /* AuthMessage */
     struct nsx_pbkdf2 *hi; /* the password being salted */
     unsigned char expected[NSX_MAX_DIGEST]; /* the server's signature */
     int proof_sent;
 };
 
-static void scram_clear(void *state)
+static void
+scram_clear(void *state)
 {
     struct scram *sc = state;
 
@@ -41,8 +42,8 @@ static void scram_clear(void *state)
 
 /* ---- client-first ---- */
 
-static nsx_status append_gs2(const struct nsx_sasl *s, struct nsx_buf *gs2,
-                             struct nsx_error *e)
+static nsx_status
+append_gs2(const struct nsx_sasl *s, struct nsx_buf *gs2, struct nsx_error *e)
 {
     const struct nsx_sasl_config *c = &s->config;
     nsx_status st;
@@ -50,9 +51,10 @@ static nsx_status append_gs2(const struct nsx_sasl *s, struct nsx_buf *gs2,
     if (s->mech->flags & NSX_SASL_BINDING) {
         st = nsx_sasl_append(gs2, "p=", 2, e);
         if (st == NSX_OK)
-            st = nsx_sasl_append(gs2, c->binding_type.data,
-                                 c->binding_type.len, e);
-    } else {
+            st = nsx_sasl_append(gs2, c->binding_type.data, c->binding_type.len,
+                                 e);
+    }
+    else {
         int could = c->binding_data.data && !c->server_binds;
 
         st = nsx_sasl_append(gs2, could ? "y" : "n", 1, e);
@@ -67,8 +69,8 @@ static nsx_status append_gs2(const struct nsx_sasl *s, struct nsx_buf *gs2,
     return st == NSX_OK ? nsx_sasl_append(gs2, ",", 1, e) : st;
 }
 
-static nsx_status append_bare(const struct nsx_sasl *s, struct scram *sc,
-                              struct nsx_error *e)
+static nsx_status
+append_bare(const struct nsx_sasl *s, struct scram *sc, struct nsx_error *e)
 {
     nsx_status st = nsx_sasl_append(&sc->bare, "n=", 2, e);
     size_t before;
@@ -84,8 +86,8 @@ static nsx_status append_bare(const struct nsx_sasl *s, struct scram *sc,
     return st;
 }
 
-static nsx_status scram_start(struct nsx_sasl *s, struct nsx_buf *out,
-                              struct nsx_error *e)
+static nsx_status
+scram_start(struct nsx_sasl *s, struct nsx_buf *out, struct nsx_error *e)
 {
     struct scram *sc = s->state;
     struct nsx_octets parts[2];
@@ -94,8 +96,7 @@ static nsx_status scram_start(struct nsx_sasl *s, struct nsx_buf *out,
     nsx_buf_init(&sc->bare, NSX_MAX_SASL_RESPONSE * 4);
     nsx_buf_init(&sc->final, NSX_MAX_SASL_RESPONSE * 16);
     nsx_buf_init(&sc->auth, NSX_MAX_SASL_RESPONSE * 32);
-    if (append_gs2(s, &sc->gs2, e) != NSX_OK ||
-        append_bare(s, sc, e) != NSX_OK)
+    if (append_gs2(s, &sc->gs2, e) != NSX_OK || append_bare(s, sc, e) != NSX_OK)
         return NSX_ERROR;
     parts[0] = nsx_octets_of(&sc->gs2);
     parts[1] = nsx_octets_of(&sc->bare);
@@ -106,7 +107,8 @@ static nsx_status scram_start(struct nsx_sasl *s, struct nsx_buf *out,
 
 /* Takes "x=value" and the comma after it off the message; 0 when the message
  * does not begin so. */
-static int take(struct nsx_octets *msg, char *name, struct nsx_octets *value)
+static int
+take(struct nsx_octets *msg, char *name, struct nsx_octets *value)
 {
     const char *p = msg->data;
     const char *comma;
@@ -124,8 +126,8 @@ static int take(struct nsx_octets *msg, char *name, struct nsx_octets *value)
     return 1;
 }
 
-static int take_named(struct nsx_octets *msg, char wanted,
-                      struct nsx_octets *value)
+static int
+take_named(struct nsx_octets *msg, char wanted, struct nsx_octets *value)
 {
     char name;
 
@@ -134,7 +136,8 @@ static int take_named(struct nsx_octets *msg, char wanted,
 
 /* Further attributes are extensions a client may skip (RFC 5802 5.1), unless
  * they are the reserved one. */
-static int skip_extensions(struct nsx_octets msg)
+static int
+skip_extensions(struct nsx_octets msg)
 {
     struct nsx_octets value;
     char name;
@@ -145,7 +148,8 @@ static int skip_extensions(struct nsx_octets msg)
     return 1;
 }
 
-static int read_count(struct nsx_octets digits, unsigned long *count)
+static int
+read_count(struct nsx_octets digits, unsigned long *count)
 {
     const char *p = digits.data;
     size_t i;
@@ -162,7 +166,8 @@ static int read_count(struct nsx_octets digits, unsigned long *count)
 }
 
 /* The server's nonce is ours with something of its own behind it. */
-static int extends_nonce(const struct scram *sc, struct nsx_octets nonce)
+static int
+extends_nonce(const struct scram *sc, struct nsx_octets nonce)
 {
     const unsigned char *own =
         nsx_buf_data(&sc->bare) + sc->bare.len - sc->nonce_len;
@@ -184,16 +189,15 @@ struct offer {
 };
 
 /* NULL, or what is wrong with a server-first message. */
-static const char *read_offer(const struct scram *sc, struct nsx_octets msg,
-                              struct offer *o)
+static const char *
+read_offer(const struct scram *sc, struct nsx_octets msg, struct offer *o)
 {
     struct nsx_octets count;
 
     if (msg.len && *(const char *)msg.data == 'm')
         return "the server demands an unknown extension";
-    if (!take_named(&msg, 'r', &o->nonce) ||
-        !take_named(&msg, 's', &o->salt) || !take_named(&msg, 'i', &count) ||
-        !skip_extensions(msg))
+    if (!take_named(&msg, 'r', &o->nonce) || !take_named(&msg, 's', &o->salt)
+        || !take_named(&msg, 'i', &count) || !skip_extensions(msg))
         return "malformed first message of the server";
     if (!extends_nonce(sc, o->nonce))
         return "the server's nonce does not extend ours";
@@ -213,9 +217,9 @@ struct keys {
 };
 
 /* Begins Hi(password, salt, i). */
-static nsx_status begin_salting(const struct nsx_sasl *s,
-                                const struct offer *o, struct scram *sc,
-                                struct nsx_error *e)
+static nsx_status
+begin_salting(const struct nsx_sasl *s, const struct offer *o, struct scram *sc,
+              struct nsx_error *e)
 {
     size_t room = nsx_base64_decoded_size(o->salt.len), len = 0;
     unsigned char *salt = nsx_alloc(room ? room : 1);
@@ -234,8 +238,9 @@ static nsx_status begin_salting(const struct nsx_sasl *s,
 
 /* From the salted password and the messages to the proof, left in k->client,
  * and to the signature the server has to show (RFC 5802 3). */
-static nsx_status compute(const struct nsx_sasl *s, struct scram *sc,
-                          struct keys *k, struct nsx_error *e)
+static nsx_status
+compute(const struct nsx_sasl *s, struct scram *sc, struct keys *k,
+        struct nsx_error *e)
 {
     static const struct nsx_octets client_key = NSX_OCTETS("Client Key");
     static const struct nsx_octets server_key = NSX_OCTETS("Server Key");
@@ -245,13 +250,13 @@ static nsx_status compute(const struct nsx_sasl *s, struct scram *sc,
     struct nsx_octets salted = nsx_octets(k->salted, size);
     struct nsx_octets client = nsx_octets(k->client, size);
 
-    if (nsx_hmac(hash, salted, client_key, k->client, e) != NSX_OK ||
-        nsx_digest(hash, &client, 1, k->stored, e) != NSX_OK ||
-        nsx_hmac(hash, nsx_octets(k->stored, size), auth, k->signature, e) !=
-            NSX_OK ||
-        nsx_hmac(hash, salted, server_key, k->server, e) != NSX_OK ||
-        nsx_hmac(hash, nsx_octets(k->server, size), auth, sc->expected, e) !=
-            NSX_OK)
+    if (nsx_hmac(hash, salted, client_key, k->client, e) != NSX_OK
+        || nsx_digest(hash, &client, 1, k->stored, e) != NSX_OK
+        || nsx_hmac(hash, nsx_octets(k->stored, size), auth, k->signature, e)
+            != NSX_OK
+        || nsx_hmac(hash, salted, server_key, k->server, e) != NSX_OK
+        || nsx_hmac(hash, nsx_octets(k->server, size), auth, sc->expected, e)
+            != NSX_OK)
         return NSX_ERROR;
     for (i = 0; i < size; i++)
         k->client[i] ^= k->signature[i];
@@ -259,10 +264,10 @@ static nsx_status compute(const struct nsx_sasl *s, struct scram *sc,
 }
 
 /* "c=binding,r=nonce" */
-static nsx_status append_unproved(const struct nsx_sasl *s,
-                                  const struct scram *sc,
-                                  struct nsx_octets nonce,
-                                  struct nsx_buf *final, struct nsx_error *e)
+static nsx_status
+append_unproved(const struct nsx_sasl *s, const struct scram *sc,
+                struct nsx_octets nonce, struct nsx_buf *final,
+                struct nsx_error *e)
 {
     struct nsx_buf bound;
     nsx_status st;
@@ -275,8 +280,7 @@ static nsx_status append_unproved(const struct nsx_sasl *s,
     if (st == NSX_OK)
         st = nsx_sasl_append(final, "c=", 2, e);
     if (st == NSX_OK)
-        st = nsx_sasl_append_base64(final, nsx_buf_data(&bound), bound.len,
-                                    e);
+        st = nsx_sasl_append_base64(final, nsx_buf_data(&bound), bound.len, e);
     if (st == NSX_OK)
         st = nsx_sasl_append(final, ",r=", 3, e);
     if (st == NSX_OK)
@@ -286,25 +290,26 @@ static nsx_status append_unproved(const struct nsx_sasl *s,
 }
 
 /* The messages so far, as the proofs cover them. */
-static nsx_status append_auth(struct nsx_buf *auth, const struct scram *sc,
-                              struct nsx_octets first,
-                              const struct nsx_buf *final,
-                              struct nsx_error *e)
+static nsx_status
+append_auth(struct nsx_buf *auth, const struct scram *sc,
+            struct nsx_octets first, const struct nsx_buf *final,
+            struct nsx_error *e)
 {
-    const struct nsx_octets parts[] = {
-        nsx_octets_of(&sc->bare), NSX_OCTETS(","), first, NSX_OCTETS(","),
-        nsx_octets_of(final)};
+    const struct nsx_octets parts[] = { nsx_octets_of(&sc->bare),
+                                        NSX_OCTETS(","), first, NSX_OCTETS(","),
+                                        nsx_octets_of(final) };
 
     return nsx_sasl_put(auth, parts, sizeof(parts) / sizeof(parts[0]), e);
 }
 
-static nsx_status put_final(const struct nsx_buf *final,
-                            const unsigned char *proof, size_t size,
-                            struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+put_final(const struct nsx_buf *final, const unsigned char *proof, size_t size,
+          struct nsx_buf *out, struct nsx_error *e)
 {
     char text[NSX_MAX_DIGEST * 2];
-    struct nsx_octets parts[] = {
-        nsx_octets_of(final), NSX_OCTETS(",p="), {text, 0}};
+    struct nsx_octets parts[] = { nsx_octets_of(final),
+                                  NSX_OCTETS(",p="),
+                                  { text, 0 } };
 
     nsx_base64_encode(proof, size, text);
     parts[2].len = nsx_base64_encoded_size(size);
@@ -312,8 +317,9 @@ static nsx_status put_final(const struct nsx_buf *final,
 }
 
 /* All of client-final but the proof, which takes its time. */
-static nsx_status begin_proof(struct nsx_sasl *s, struct nsx_octets first,
-                              const struct offer *o, struct nsx_error *e)
+static nsx_status
+begin_proof(struct nsx_sasl *s, struct nsx_octets first, const struct offer *o,
+            struct nsx_error *e)
 {
     struct scram *sc = s->state;
     nsx_status st = append_unproved(s, sc, o->nonce, &sc->final, e);
@@ -327,8 +333,8 @@ static nsx_status begin_proof(struct nsx_sasl *s, struct nsx_octets first,
     return st == NSX_OK ? NSX_AGAIN : st;
 }
 
-static nsx_status prove(struct nsx_sasl *s, struct nsx_buf *out,
-                        struct nsx_error *e)
+static nsx_status
+prove(struct nsx_sasl *s, struct nsx_buf *out, struct nsx_error *e)
 {
     struct scram *sc = s->state;
     struct keys k;
@@ -337,15 +343,15 @@ static nsx_status prove(struct nsx_sasl *s, struct nsx_buf *out,
     if (st == NSX_OK)
         st = compute(s, sc, &k, e);
     if (st == NSX_OK)
-        st = put_final(&sc->final, k.client, nsx_hash_size(s->mech->hash),
-                       out, e);
+        st = put_final(&sc->final, k.client, nsx_hash_size(s->mech->hash), out,
+                       e);
     nsx_wipe(&k, sizeof(k));
     sc->proof_sent = st == NSX_OK;
     return st;
 }
 
-static nsx_status scram_work(struct nsx_sasl *s, struct nsx_buf *out,
-                             struct nsx_error *e)
+static nsx_status
+scram_work(struct nsx_sasl *s, struct nsx_buf *out, struct nsx_error *e)
 {
     struct nsx_sasl_progress *p = &s->progress;
     unsigned long left = p->total - p->done;
@@ -356,17 +362,17 @@ static nsx_status scram_work(struct nsx_sasl *s, struct nsx_buf *out,
 
 /* ---- server-final ---- */
 
-static nsx_status verify(struct nsx_sasl *s, struct nsx_octets msg,
-                         struct nsx_error *e)
+static nsx_status
+verify(struct nsx_sasl *s, struct nsx_octets msg, struct nsx_error *e)
 {
     const struct scram *sc = s->state;
     size_t size = nsx_hash_size(s->mech->hash), len = 0;
     unsigned char got[NSX_MAX_DIGEST + 3]; /* a quantum may overshoot */
     struct nsx_octets value;
 
-    if (!take_named(&msg, 'v', &value) || !skip_extensions(msg) ||
-        value.len != nsx_base64_encoded_size(size) ||
-        !nsx_base64_decode(value.data, value.len, got, &len) || len != size)
+    if (!take_named(&msg, 'v', &value) || !skip_extensions(msg)
+        || value.len != nsx_base64_encoded_size(size)
+        || !nsx_base64_decode(value.data, value.len, got, &len) || len != size)
         return nsx_sasl_bad(s, "verify",
                             "malformed final message of the server", e);
     if (!nsx_same_secret(got, sc->expected, size))
@@ -379,22 +385,22 @@ static nsx_status verify(struct nsx_sasl *s, struct nsx_octets msg,
     return NSX_OK;
 }
 
-static nsx_status check_count(const struct nsx_sasl *s, unsigned long count,
-                              struct nsx_error *e)
+static nsx_status
+check_count(const struct nsx_sasl *s, unsigned long count, struct nsx_error *e)
 {
-    unsigned long least = s->config.min_iterations
-                              ? s->config.min_iterations
-                              : NSX_MIN_SCRAM_ITERATIONS;
+    unsigned long least = s->config.min_iterations ? s->config.min_iterations
+                                                   : NSX_MIN_SCRAM_ITERATIONS;
 
     if (count >= least)
         return NSX_OK;
     return nsx_error_set(e, NSX_E_SASL_INPUT, "check_count",
-                         "%s: iteration count %lu is below %lu",
-                         s->mech->name, count, least);
+                         "%s: iteration count %lu is below %lu", s->mech->name,
+                         count, least);
 }
 
-static nsx_status scram_step(struct nsx_sasl *s, struct nsx_octets challenge,
-                             struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+scram_step(struct nsx_sasl *s, struct nsx_octets challenge, struct nsx_buf *out,
+           struct nsx_error *e)
 {
     const struct scram *sc = s->state;
     struct nsx_octets msg = challenge, reason;
@@ -418,6 +424,10 @@ static nsx_status scram_step(struct nsx_sasl *s, struct nsx_octets challenge,
     return begin_proof(s, challenge, &offer, e);
 }
 
-const struct nsx_sasl_ops nsx_sasl_scram_ops = {
-    NSX_SASL_NO_CONTROLS | NSX_SASL_WANTS_USER, sizeof(struct scram),
-    scram_start, scram_step, scram_work, scram_clear};
+const struct nsx_sasl_ops nsx_sasl_scram_ops = { NSX_SASL_NO_CONTROLS
+                                                     | NSX_SASL_WANTS_USER,
+                                                 sizeof(struct scram),
+                                                 scram_start,
+                                                 scram_step,
+                                                 scram_work,
+                                                 scram_clear };

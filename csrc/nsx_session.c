@@ -6,14 +6,17 @@
 #include <string.h>
 
 /* A piece of a body up to this size travels with the octets before it. */
-enum { JOINED = 8192 };
+enum {
+    JOINED = 8192
+};
 
 /* What the server says when it goes away (RFC 5321 3.8). */
 static const char closing_code[] = "421";
 
 /* ---- life ---- */
 
-void nsx_session_init(struct nsx_session *s, struct nsx_channel *ch)
+void
+nsx_session_init(struct nsx_session *s, struct nsx_channel *ch)
 {
     memset(s, 0, sizeof *s);
     s->ch = ch;
@@ -25,7 +28,8 @@ void nsx_session_init(struct nsx_session *s, struct nsx_channel *ch)
 }
 
 /* The buffer's octets were secrets, or it is larger than an idle one is. */
-static void empty_output(struct nsx_session *s)
+static void
+empty_output(struct nsx_session *s)
 {
     if (s->secret)
         nsx_buf_wipe(&s->out);
@@ -37,14 +41,16 @@ static void empty_output(struct nsx_session *s)
     s->whole = 0;
 }
 
-static void drop_body(struct nsx_session *s)
+static void
+drop_body(struct nsx_session *s)
 {
     memset(&s->body, 0, sizeof s->body);
     s->piece = NULL;
     s->piece_len = 0;
 }
 
-void nsx_session_reset(struct nsx_session *s)
+void
+nsx_session_reset(struct nsx_session *s)
 {
     empty_output(s);
     drop_body(s);
@@ -58,7 +64,8 @@ void nsx_session_reset(struct nsx_session *s)
     s->ending = NSX_SESSION_LIVES;
 }
 
-void nsx_session_free(struct nsx_session *s)
+void
+nsx_session_free(struct nsx_session *s)
 {
     nsx_session_reset(s);
     nsx_buf_free(&s->out);
@@ -68,7 +75,8 @@ void nsx_session_free(struct nsx_session *s)
 /* ---- what is to be sent ---- */
 
 /* 1 when a command may be pushed now. */
-static int is_ready(const struct nsx_session *s, struct nsx_error *e)
+static int
+is_ready(const struct nsx_session *s, struct nsx_error *e)
 {
     if (s->state == NSX_SESSION_READY && s->ch->error.code == NSX_E_NONE)
         return 1;
@@ -78,7 +86,8 @@ static int is_ready(const struct nsx_session *s, struct nsx_error *e)
 }
 
 /* One line, and the octets that end it are its last. */
-static int is_line(const char *line, size_t n)
+static int
+is_line(const char *line, size_t n)
 {
     return n >= 2 && line[n - 2] == '\r' && line[n - 1] == '\n'
         && memchr(line, '\n', n - 1) == NULL
@@ -86,26 +95,27 @@ static int is_line(const char *line, size_t n)
         && memchr(line, '\0', n - 2) == NULL;
 }
 
-struct nsx_buf *nsx_session_line(struct nsx_session *s)
+struct nsx_buf *
+nsx_session_line(struct nsx_session *s)
 {
     nsx_buf_truncate(&s->out, s->whole);
     return &s->out;
 }
 
-static nsx_status expect(struct nsx_session *s, enum nsx_verb verb,
-                         unsigned index, uint64_t sent_at,
-                         struct nsx_error *e)
+static nsx_status
+expect(struct nsx_session *s, enum nsx_verb verb, unsigned index,
+       uint64_t sent_at, struct nsx_error *e)
 {
     nsx_errcode code = verb == NSX_VERB_NONE
         ? NSX_E_NONE
         : nsx_expect_push(&s->queue, verb, index, sent_at);
 
-    return code == NSX_E_NONE ? NSX_OK
-                              : nsx_error_set(e, code, __func__, NULL);
+    return code == NSX_E_NONE ? NSX_OK : nsx_error_set(e, code, __func__, NULL);
 }
 
-static nsx_status accept_line(struct nsx_session *s, enum nsx_verb verb,
-                              unsigned index, struct nsx_error *e)
+static nsx_status
+accept_line(struct nsx_session *s, enum nsx_verb verb, unsigned index,
+            struct nsx_error *e)
 {
     const char *line = (const char *)nsx_buf_data(&s->out) + s->whole;
     size_t n = s->out.len - s->whole;
@@ -125,8 +135,9 @@ static nsx_status accept_line(struct nsx_session *s, enum nsx_verb verb,
     return NSX_OK;
 }
 
-nsx_status nsx_session_commit(struct nsx_session *s, enum nsx_verb verb,
-                              unsigned index, struct nsx_error *e)
+nsx_status
+nsx_session_commit(struct nsx_session *s, enum nsx_verb verb, unsigned index,
+                   struct nsx_error *e)
 {
     nsx_status st = accept_line(s, verb, index, e);
 
@@ -135,9 +146,9 @@ nsx_status nsx_session_commit(struct nsx_session *s, enum nsx_verb verb,
     return st;
 }
 
-nsx_status nsx_session_push(struct nsx_session *s, enum nsx_verb verb,
-                            const char *line, size_t n, unsigned index,
-                            struct nsx_error *e)
+nsx_status
+nsx_session_push(struct nsx_session *s, enum nsx_verb verb, const char *line,
+                 size_t n, unsigned index, struct nsx_error *e)
 {
     nsx_errcode code = nsx_buf_append(nsx_session_line(s), line, n);
 
@@ -148,20 +159,22 @@ nsx_status nsx_session_push(struct nsx_session *s, enum nsx_verb verb,
     return nsx_session_commit(s, verb, index, e);
 }
 
-void nsx_session_secret(struct nsx_session *s)
+void
+nsx_session_secret(struct nsx_session *s)
 {
     s->secret = 1;
 }
 
-nsx_status nsx_session_expect(struct nsx_session *s, enum nsx_verb verb,
-                              unsigned index, struct nsx_error *e)
+nsx_status
+nsx_session_expect(struct nsx_session *s, enum nsx_verb verb, unsigned index,
+                   struct nsx_error *e)
 {
     return expect(s, verb, index, s->pushed, e);
 }
 
-nsx_status nsx_session_body(struct nsx_session *s,
-                            const struct nsx_source *source,
-                            struct nsx_error *e)
+nsx_status
+nsx_session_body(struct nsx_session *s, const struct nsx_source *source,
+                 struct nsx_error *e)
 {
     if (!is_ready(s, e))
         return NSX_ERROR;
@@ -171,12 +184,14 @@ nsx_status nsx_session_body(struct nsx_session *s,
     return NSX_OK;
 }
 
-size_t nsx_session_unsent(const struct nsx_session *s)
+size_t
+nsx_session_unsent(const struct nsx_session *s)
 {
     return s->whole + s->piece_len + (s->body.pull != NULL);
 }
 
-void nsx_session_tear(struct nsx_session *s)
+void
+nsx_session_tear(struct nsx_session *s)
 {
     if (nsx_session_unsent(s) == 0 && s->state != NSX_SESSION_BODY)
         return;
@@ -186,13 +201,15 @@ void nsx_session_tear(struct nsx_session *s)
         s->state = NSX_SESSION_TORN;
 }
 
-const char *nsx_session_output(const struct nsx_session *s, size_t *n)
+const char *
+nsx_session_output(const struct nsx_session *s, size_t *n)
 {
     *n = s->whole;
     return (const char *)nsx_buf_data(&s->out);
 }
 
-void nsx_session_sent(struct nsx_session *s, size_t n)
+void
+nsx_session_sent(struct nsx_session *s, size_t n)
 {
     nsx_buf_consume(&s->out, n);
     s->whole -= n;
@@ -205,8 +222,9 @@ void nsx_session_sent(struct nsx_session *s, size_t n)
 /* ---- replies ---- */
 
 /* Fills the answer from what the channel found. */
-static enum nsx_step hand_out(struct nsx_session *s, const struct nsx_whole *w,
-                              const struct nsx_expected *to)
+static enum nsx_step
+hand_out(struct nsx_session *s, const struct nsx_whole *w,
+         const struct nsx_expected *to)
 {
     const char *in = (const char *)nsx_buf_data(&s->ch->in);
     struct nsx_answer *a = &s->answer;
@@ -220,31 +238,34 @@ static enum nsx_step hand_out(struct nsx_session *s, const struct nsx_whole *w,
     a->verb = to != NULL ? to->verb : NSX_VERB_NONE;
     a->index = to != NULL ? to->index : 0;
     a->last = s->ending != NSX_SESSION_LIVES;
-    if (s->lmtp && s->accepted.count > 0 && nsx_verb_facts(a->verb)->ends_message)
+    if (s->lmtp && s->accepted.count > 0
+        && nsx_verb_facts(a->verb)->ends_message)
         a->index = nsx_expect_front(&s->accepted)->index;
     return NSX_STEP_REPLY;
 }
 
 /* RFC 5321 4.2.1 knows no other replies to a command. */
-static int is_possible(const char *in, const struct nsx_whole *w)
+static int
+is_possible(const char *in, const struct nsx_whole *w)
 {
     return !w->is_garbage && in[w->last] >= '2' && in[w->last] <= '5';
 }
 
-static int is_closing(const char *in, const struct nsx_whole *w)
+static int
+is_closing(const char *in, const struct nsx_whole *w)
 {
     return memcmp(in + w->last, closing_code, NSX_CODE_DIGITS) == 0;
 }
 
 /* The connection is over: first the replies that came before, whatever they
  * answer, then its error. */
-static enum nsx_step last_words(struct nsx_session *s)
+static enum nsx_step
+last_words(struct nsx_session *s)
 {
     const char *in = (const char *)nsx_buf_data(&s->ch->in);
     struct nsx_whole w;
 
-    if (s->state != NSX_SESSION_DEAD
-        && nsx_channel_whole(s->ch, &w) == NSX_OK
+    if (s->state != NSX_SESSION_DEAD && nsx_channel_whole(s->ch, &w) == NSX_OK
         && (!s->strict || is_possible(in, &w)))
         return hand_out(s, &w, nsx_expect_front(&s->queue));
     if (s->ending == NSX_SESSION_LATE)
@@ -255,14 +276,16 @@ static enum nsx_step last_words(struct nsx_session *s)
     return NSX_STEP_ERROR;
 }
 
-static enum nsx_step broken(struct nsx_session *s)
+static enum nsx_step
+broken(struct nsx_session *s)
 {
     if (s->ending == NSX_SESSION_LIVES)
         s->ending = NSX_SESSION_BROKEN;
     return last_words(s);
 }
 
-static enum nsx_step violation(struct nsx_session *s)
+static enum nsx_step
+violation(struct nsx_session *s)
 {
     (void)nsx_channel_fail(s->ch, NSX_E_REPLY_SYNTAX, __func__);
     s->state = NSX_SESSION_DEAD;
@@ -270,7 +293,8 @@ static enum nsx_step violation(struct nsx_session *s)
 }
 
 /* What a reply is worth that is there while none may come. */
-static enum nsx_step uncalled(struct nsx_session *s, const struct nsx_whole *w)
+static enum nsx_step
+uncalled(struct nsx_session *s, const struct nsx_whole *w)
 {
     const char *in = (const char *)nsx_buf_data(&s->ch->in);
 
@@ -280,7 +304,8 @@ static enum nsx_step uncalled(struct nsx_session *s, const struct nsx_whole *w)
                                                    : violation(s);
 }
 
-static enum nsx_step find_buffered(struct nsx_session *s)
+static enum nsx_step
+find_buffered(struct nsx_session *s)
 {
     const struct nsx_expected *next = nsx_expect_front(&s->queue);
     struct nsx_whole w;
@@ -291,25 +316,27 @@ static enum nsx_step find_buffered(struct nsx_session *s)
         return NSX_STEP_WANT_READ;
     if (next == NULL || next->sent_at > s->sent)
         return uncalled(s, &w);
-    if (s->strict
-        && !is_possible((const char *)nsx_buf_data(&s->ch->in), &w))
+    if (s->strict && !is_possible((const char *)nsx_buf_data(&s->ch->in), &w))
         return violation(s);
     return hand_out(s, &w, next);
 }
 
 /* REPLY, ERROR, WANT_READ, or DONE: a reply is there that must stay. */
-static enum nsx_step find_reply(struct nsx_session *s)
+static enum nsx_step
+find_reply(struct nsx_session *s)
 {
     return s->ch->in.len > 0 ? find_buffered(s) : NSX_STEP_WANT_READ;
 }
 
-const struct nsx_answer *nsx_session_reply(const struct nsx_session *s)
+const struct nsx_answer *
+nsx_session_reply(const struct nsx_session *s)
 {
     return &s->answer;
 }
 
-int nsx_answer_line(const struct nsx_answer *a, size_t *at,
-                    struct nsx_reply_line *line)
+int
+nsx_answer_line(const struct nsx_answer *a, size_t *at,
+                struct nsx_reply_line *line)
 {
     struct nsx_line raw;
     size_t scanned = 0;
@@ -322,15 +349,15 @@ int nsx_answer_line(const struct nsx_answer *a, size_t *at,
 }
 
 /* LMTP: remembers who will get a reply to the end of the message. */
-static void count_recipient(struct nsx_session *s, const struct nsx_answer *a)
+static void
+count_recipient(struct nsx_session *s, const struct nsx_answer *a)
 {
     int good = a->garbage == NULL && a->code[0] == '2';
 
     if (!good)
         return;
     if (a->verb == NSX_VERB_RCPT) {
-        nsx_errcode code =
-            nsx_expect_push(&s->accepted, a->verb, a->index, 0);
+        nsx_errcode code = nsx_expect_push(&s->accepted, a->verb, a->index, 0);
 
         if (code != NSX_E_NONE)
             (void)nsx_channel_fail(s->ch, code, __func__);
@@ -343,7 +370,8 @@ static void count_recipient(struct nsx_session *s, const struct nsx_answer *a)
 
 /* The thing that was answered waits no more, unless it is LMTP's end of a
  * message and further recipients do. */
-static void settle(struct nsx_session *s, const struct nsx_answer *a)
+static void
+settle(struct nsx_session *s, const struct nsx_answer *a)
 {
     if (s->lmtp) {
         count_recipient(s, a);
@@ -356,7 +384,8 @@ static void settle(struct nsx_session *s, const struct nsx_answer *a)
     nsx_expect_pop(&s->queue);
 }
 
-void nsx_session_take(struct nsx_session *s)
+void
+nsx_session_take(struct nsx_session *s)
 {
     struct nsx_answer *a = &s->answer;
 
@@ -372,7 +401,8 @@ void nsx_session_take(struct nsx_session *s)
     s->until = 0;
 }
 
-size_t nsx_session_outstanding(const struct nsx_session *s)
+size_t
+nsx_session_outstanding(const struct nsx_session *s)
 {
     const struct nsx_expected *next = nsx_expect_front(&s->queue);
     size_t more = 0;
@@ -383,14 +413,16 @@ size_t nsx_session_outstanding(const struct nsx_session *s)
     return s->queue.count + more;
 }
 
-enum nsx_verb nsx_session_next(const struct nsx_session *s)
+enum nsx_verb
+nsx_session_next(const struct nsx_session *s)
 {
     const struct nsx_expected *next = nsx_expect_front(&s->queue);
 
     return next != NULL ? next->verb : NSX_VERB_NONE;
 }
 
-void nsx_session_pass(struct nsx_session *s)
+void
+nsx_session_pass(struct nsx_session *s)
 {
     if (s->queue.count > 0)
         nsx_expect_pop(&s->queue);
@@ -411,7 +443,8 @@ enum progress {
     FAILED
 };
 
-static enum progress blocked(nsx_status st)
+static enum progress
+blocked(nsx_status st)
 {
     return st == NSX_WANT_READ ? BLOCKED_READ
         : st == NSX_WANT_WRITE ? BLOCKED_WRITE
@@ -419,7 +452,8 @@ static enum progress blocked(nsx_status st)
 }
 
 /* The next piece of the body, when the last one is gone. */
-static enum progress pull(struct nsx_session *s)
+static enum progress
+pull(struct nsx_session *s)
 {
     nsx_status st;
 
@@ -442,7 +476,8 @@ static enum progress pull(struct nsx_session *s)
 
 /* Puts small pieces behind the commands: one write for both.  Without memory
  * they go by themselves. */
-static enum progress join(struct nsx_session *s)
+static enum progress
+join(struct nsx_session *s)
 {
     (void)nsx_session_line(s);
     while (s->body.pull != NULL && s->out.len < JOINED) {
@@ -460,7 +495,8 @@ static enum progress join(struct nsx_session *s)
     return ALL_SENT;
 }
 
-static enum progress send_output(struct nsx_session *s)
+static enum progress
+send_output(struct nsx_session *s)
 {
     enum progress p = s->state == NSX_SESSION_BODY ? join(s) : ALL_SENT;
     size_t done = 0;
@@ -477,12 +513,13 @@ static enum progress send_output(struct nsx_session *s)
     return ALL_SENT;
 }
 
-static enum progress send_piece(struct nsx_session *s)
+static enum progress
+send_piece(struct nsx_session *s)
 {
     int more = s->body.follows != NULL && s->body.follows(s->body.ctx);
     size_t done = 0;
-    nsx_status st = nsx_channel_send(s->ch, s->piece, s->piece_len, more,
-                                     &done);
+    nsx_status st =
+        nsx_channel_send(s->ch, s->piece, s->piece_len, more, &done);
 
     if (st != NSX_OK)
         return blocked(st);
@@ -494,12 +531,14 @@ static enum progress send_piece(struct nsx_session *s)
     return ALL_SENT;
 }
 
-static int may_write(const struct nsx_session *s)
+static int
+may_write(const struct nsx_session *s)
 {
     return s->state == NSX_SESSION_READY || s->state == NSX_SESSION_BODY;
 }
 
-static enum progress send_some(struct nsx_session *s)
+static enum progress
+send_some(struct nsx_session *s)
 {
     const uint64_t before = s->sent;
     enum progress p = ALL_SENT;
@@ -521,7 +560,8 @@ static enum progress send_some(struct nsx_session *s)
 
 /* Reads until a reply is whole: REPLY, ERROR, DONE (one is there that must
  * stay), AGAIN, WANT_READ or WANT_WRITE. */
-static enum nsx_step read_some(struct nsx_session *s)
+static enum nsx_step
+read_some(struct nsx_session *s)
 {
     const size_t most = NSX_STEP_OCTETS;
     size_t got = 0;
@@ -545,7 +585,8 @@ static enum nsx_step read_some(struct nsx_session *s)
 }
 
 /* What to wait for when neither way goes on. */
-static enum nsx_step wanted(enum progress out, enum nsx_step in)
+static enum nsx_step
+wanted(enum progress out, enum nsx_step in)
 {
     int write = out == BLOCKED_WRITE || in == NSX_STEP_WANT_WRITE;
     int read = out == BLOCKED_READ || in == NSX_STEP_WANT_READ;
@@ -561,7 +602,8 @@ static enum nsx_step wanted(enum progress out, enum nsx_step in)
 }
 
 /* What holds whatever may be on the wire; WANT_READ: nothing does. */
-static enum nsx_step standing(struct nsx_session *s)
+static enum nsx_step
+standing(struct nsx_session *s)
 {
     if (s->answer.used > 0)
         return NSX_STEP_REPLY;
@@ -574,7 +616,8 @@ static enum nsx_step standing(struct nsx_session *s)
     return find_reply(s);
 }
 
-enum nsx_step nsx_session_look(struct nsx_session *s)
+enum nsx_step
+nsx_session_look(struct nsx_session *s)
 {
     enum nsx_step step = standing(s);
 
@@ -585,7 +628,8 @@ enum nsx_step nsx_session_look(struct nsx_session *s)
 
 /* After a write that left nothing: what the server said before, or the reply
  * that cannot be there yet. */
-static enum nsx_step written(struct nsx_session *s)
+static enum nsx_step
+written(struct nsx_session *s)
 {
     enum nsx_step step = find_reply(s);
 
@@ -593,11 +637,11 @@ static enum nsx_step written(struct nsx_session *s)
         return step;
     if (s->queue.count == 0)
         return NSX_STEP_DONE;
-    return nsx_channel_pending(s->ch) > 0 ? NSX_STEP_AGAIN
-                                          : NSX_STEP_WANT_READ;
+    return nsx_channel_pending(s->ch) > 0 ? NSX_STEP_AGAIN : NSX_STEP_WANT_READ;
 }
 
-enum nsx_step nsx_session_step(struct nsx_session *s)
+enum nsx_step
+nsx_session_step(struct nsx_session *s)
 {
     const uint64_t before = s->sent;
     enum nsx_step in = standing(s);
@@ -622,7 +666,8 @@ enum nsx_step nsx_session_step(struct nsx_session *s)
     return wanted(out, in);
 }
 
-enum nsx_step nsx_session_probe(struct nsx_session *s)
+enum nsx_step
+nsx_session_probe(struct nsx_session *s)
 {
     enum nsx_step step = standing(s);
     struct nsx_whole w;
@@ -645,14 +690,16 @@ enum nsx_step nsx_session_probe(struct nsx_session *s)
 
 /* ---- time ---- */
 
-int64_t nsx_session_deadline(struct nsx_session *s)
+int64_t
+nsx_session_deadline(struct nsx_session *s)
 {
     if (s->until == 0)
         s->until = nsx_deadline_after(s->timeout);
     return s->until < s->deadline ? s->until : s->deadline;
 }
 
-enum nsx_step nsx_session_timed_out(struct nsx_session *s)
+enum nsx_step
+nsx_session_timed_out(struct nsx_session *s)
 {
     enum nsx_step step = s->answer.used > 0 ? NSX_STEP_REPLY : NSX_STEP_DONE;
 

@@ -76,10 +76,10 @@ struct nsx_answer {
                             one: without its end; else NULL.  lines holds what
                             came before it; code is NULL if nothing did */
     size_t garbage_len;
-    size_t used;         /* octets of the buffer, garbage included */
-    enum nsx_verb verb;  /* what it answers; NSX_VERB_NONE: nothing */
+    size_t used;        /* octets of the buffer, garbage included */
+    enum nsx_verb verb; /* what it answers; NSX_VERB_NONE: nothing */
     unsigned index;
-    char last;           /* 1: the connection is gone */
+    char last; /* 1: the connection is gone */
 };
 
 struct nsx_session {
@@ -94,11 +94,11 @@ struct nsx_session {
     struct nsx_source body;     /* pull NULL: none */
     const char *piece;          /* of the body, from its source */
     size_t piece_len;
-    struct nsx_answer answer;   /* used 0: none is held */
-    struct nsx_caps caps;       /* for the owner to fill */
-    double timeout;             /* seconds for each wait, 0: none */
-    int64_t until;              /* the wait under way ends; 0: none is */
-    int64_t deadline;           /* of all that is done; NSX_NEVER: none */
+    struct nsx_answer answer; /* used 0: none is held */
+    struct nsx_caps caps;     /* for the owner to fill */
+    double timeout;           /* seconds for each wait, 0: none */
+    int64_t until;            /* the wait under way ends; 0: none is */
+    int64_t deadline;         /* of all that is done; NSX_NEVER: none */
     enum nsx_session_state state;
     enum nsx_session_ending ending;
     char strict, lmtp; /* for the owner to set */

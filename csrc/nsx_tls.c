@@ -13,7 +13,8 @@ enum outcome {
     OUTCOME_FATAL
 };
 
-static char *copy(const char *text)
+static char *
+copy(const char *text)
 {
     size_t n = text ? strlen(text) + 1 : 0;
     char *p = n ? nsx_alloc(n) : NULL;
@@ -21,7 +22,8 @@ static char *copy(const char *text)
     return p ? memcpy(p, text, n) : NULL;
 }
 
-const char *nsx_tls_whom(const struct nsx_tls *tls)
+const char *
+nsx_tls_whom(const struct nsx_tls *tls)
 {
     if (tls->verify_name)
         return tls->verify_name;
@@ -29,7 +31,8 @@ const char *nsx_tls_whom(const struct nsx_tls *tls)
 }
 
 /* SNI is for names (RFC 6066 3), without the final dot. */
-static int wants_sni(const char *name)
+static int
+wants_sni(const char *name)
 {
     unsigned char ip[16];
 
@@ -37,8 +40,8 @@ static int wants_sni(const char *name)
         && !nsx_tls_ip_literal(name, strlen(name), ip);
 }
 
-static int copy_target(struct nsx_tls *tls,
-                       const struct nsx_tls_target *target)
+static int
+copy_target(struct nsx_tls *tls, const struct nsx_tls_target *target)
 {
     size_t len;
 
@@ -56,7 +59,8 @@ static int copy_target(struct nsx_tls *tls,
 }
 
 /* Anything that may be resumed is offered. */
-static void offer_session(struct nsx_tls *tls)
+static void
+offer_session(struct nsx_tls *tls)
 {
     unsigned char id[NSX_TLS_SESSION_ID];
     SSL_SESSION *session;
@@ -71,7 +75,8 @@ static void offer_session(struct nsx_tls *tls)
     }
 }
 
-static int set_up(struct nsx_tls *tls)
+static int
+set_up(struct nsx_tls *tls)
 {
     BIO *bio;
 
@@ -91,16 +96,17 @@ static int set_up(struct nsx_tls *tls)
     return 1;
 }
 
-static int names_nobody(const struct nsx_tls_config *c,
-                        const struct nsx_tls_target *target)
+static int
+names_nobody(const struct nsx_tls_config *c,
+             const struct nsx_tls_target *target)
 {
     return c->verify_mode != NSX_TLS_VERIFY_NONE && c->names.check
         && (!target->verify_name || !*target->verify_name);
 }
 
-struct nsx_tls *nsx_tls_new(struct nsx_tls_config *config,
-                            const struct nsx_tls_target *target,
-                            struct nsx_error *e)
+struct nsx_tls *
+nsx_tls_new(struct nsx_tls_config *config, const struct nsx_tls_target *target,
+            struct nsx_error *e)
 {
     struct nsx_tls *tls;
 
@@ -126,21 +132,22 @@ struct nsx_tls *nsx_tls_new(struct nsx_tls_config *config,
     return NULL;
 }
 
-static void drop_early(struct nsx_tls *tls)
+static void
+drop_early(struct nsx_tls *tls)
 {
     while (tls->early_count)
         SSL_SESSION_free(tls->early[--tls->early_count]);
 }
 
-void nsx_tls_free(struct nsx_tls *tls)
+void
+nsx_tls_free(struct nsx_tls *tls)
 {
     if (!tls)
         return;
     drop_early(tls);
     /* Or OpenSSL takes the session for broken and forbids to resume it. */
     if (tls->state == NSX_TLS_OPEN)
-        SSL_set_shutdown(tls->ssl,
-                         SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
     nsx_tls_trial_free(&tls->trial);
     nsx_tls_config_drop(tls->config);
@@ -151,7 +158,8 @@ void nsx_tls_free(struct nsx_tls *tls)
 }
 
 /* Every call into OpenSSL stands between enter and leave. */
-static void enter_again(struct nsx_tls *tls, struct nsx_io *io, int more)
+static void
+enter_again(struct nsx_tls *tls, struct nsx_io *io, int more)
 {
     ERR_clear_error(); /* SSL_get_error looks at the queue */
     tls->io = io;
@@ -159,13 +167,15 @@ static void enter_again(struct nsx_tls *tls, struct nsx_io *io, int more)
 }
 
 /* The same for the first call of a step. */
-static void enter(struct nsx_tls *tls, struct nsx_io *io, int more)
+static void
+enter(struct nsx_tls *tls, struct nsx_io *io, int more)
 {
     tls->may_read = NSX_STEP_OCTETS;
     enter_again(tls, io, more);
 }
 
-static enum outcome leave(struct nsx_tls *tls, int rc)
+static enum outcome
+leave(struct nsx_tls *tls, int rc)
 {
     tls->io = NULL;
     switch (SSL_get_error(tls->ssl, rc)) {
@@ -184,7 +194,8 @@ static enum outcome leave(struct nsx_tls *tls, int rc)
     }
 }
 
-static nsx_status explain_eof(const struct nsx_tls *tls, struct nsx_error *e)
+static nsx_status
+explain_eof(const struct nsx_tls *tls, struct nsx_error *e)
 {
     if (tls->state == NSX_TLS_CONNECTING)
         return nsx_error_set(e, NSX_E_TLS_TRUNCATED, "nsx_tls_handshake",
@@ -197,8 +208,8 @@ static nsx_status explain_eof(const struct nsx_tls *tls, struct nsx_error *e)
                          nsx_tls_whom(tls));
 }
 
-static nsx_status explain_queue(const struct nsx_tls *tls, const char *where,
-                                struct nsx_error *e)
+static nsx_status
+explain_queue(const struct nsx_tls *tls, const char *where, struct nsx_error *e)
 {
     char why[NSX_ERROR_TEXT];
 
@@ -211,15 +222,14 @@ static nsx_status explain_queue(const struct nsx_tls *tls, const char *where,
 }
 
 /* After a fatal error: the deepest cause known. */
-static nsx_status explain(struct nsx_tls *tls, const char *where,
-                          struct nsx_error *e)
+static nsx_status
+explain(struct nsx_tls *tls, const char *where, struct nsx_error *e)
 {
     const struct nsx_error *known = NULL;
     nsx_status st;
 
     if (tls->trial.verdict == NSX_TLS_REFUSED
-        || (tls->state == NSX_TLS_OPEN
-            && tls->trial.cause.code != NSX_E_NONE))
+        || (tls->state == NSX_TLS_OPEN && tls->trial.cause.code != NSX_E_NONE))
         known = &tls->trial.cause;
     else if (tls->io_error.code != NSX_E_NONE)
         known = &tls->io_error;
@@ -235,8 +245,9 @@ static nsx_status explain(struct nsx_tls *tls, const char *where,
     return st;
 }
 
-static nsx_status answer(struct nsx_tls *tls, enum outcome o,
-                         const char *where, struct nsx_error *e)
+static nsx_status
+answer(struct nsx_tls *tls, enum outcome o, const char *where,
+       struct nsx_error *e)
 {
     switch (o) {
     case OUTCOME_WANT_READ:
@@ -254,8 +265,8 @@ static nsx_status answer(struct nsx_tls *tls, enum outcome o,
 
 /* --- handshake --- */
 
-static enum nsx_tls_step connect_step(struct nsx_tls *tls, struct nsx_io *io,
-                                      struct nsx_error *e)
+static enum nsx_tls_step
+connect_step(struct nsx_tls *tls, struct nsx_io *io, struct nsx_error *e)
 {
     enum outcome o;
     int rc;
@@ -282,7 +293,8 @@ static enum nsx_tls_step connect_step(struct nsx_tls *tls, struct nsx_io *io,
     }
 }
 
-static enum nsx_tls_step refuse(struct nsx_tls *tls)
+static enum nsx_tls_step
+refuse(struct nsx_tls *tls)
 {
     drop_early(tls);
     tls->state = NSX_TLS_BROKEN;
@@ -291,14 +303,16 @@ static enum nsx_tls_step refuse(struct nsx_tls *tls)
 
 /* Somebody must have vouched for the peer; an anonymous cipher suite brings
  * no certificate to judge. */
-static int is_vouched_for(const struct nsx_tls *tls)
+static int
+is_vouched_for(const struct nsx_tls *tls)
 {
     return tls->config->verify_mode == NSX_TLS_VERIFY_NONE
         || tls->trial.verdict == NSX_TLS_ACCEPTED
         || (!tls->trial.ran && SSL_session_reused(tls->ssl));
 }
 
-static void file_sessions(struct nsx_tls *tls)
+static void
+file_sessions(struct nsx_tls *tls)
 {
     unsigned char id[NSX_TLS_SESSION_ID];
 
@@ -311,7 +325,8 @@ static void file_sessions(struct nsx_tls *tls)
                              tls->early[--tls->early_count]);
 }
 
-static X509 *peer_cert(SSL *ssl)
+static X509 *
+peer_cert(SSL *ssl)
 {
 #if OPENSSL_VERSION_NUMBER >= 0x30000000L && !defined(LIBRESSL_VERSION_NUMBER)
     return SSL_get1_peer_certificate(ssl);
@@ -320,7 +335,8 @@ static X509 *peer_cert(SSL *ssl)
 #endif
 }
 
-static enum nsx_tls_step judge_step(struct nsx_tls *tls, struct nsx_error *e)
+static enum nsx_tls_step
+judge_step(struct nsx_tls *tls, struct nsx_error *e)
 {
     struct nsx_tls_record r;
 
@@ -345,8 +361,8 @@ static enum nsx_tls_step judge_step(struct nsx_tls *tls, struct nsx_error *e)
     return NSX_TLS_DONE;
 }
 
-enum nsx_tls_step nsx_tls_handshake(struct nsx_tls *tls, struct nsx_io *io,
-                                    struct nsx_error *e)
+enum nsx_tls_step
+nsx_tls_handshake(struct nsx_tls *tls, struct nsx_io *io, struct nsx_error *e)
 {
     struct nsx_tls_record r;
 
@@ -370,13 +386,15 @@ enum nsx_tls_step nsx_tls_handshake(struct nsx_tls *tls, struct nsx_io *io,
 
 /* --- application data --- */
 
-static nsx_status not_open(const char *where, struct nsx_error *e)
+static nsx_status
+not_open(const char *where, struct nsx_error *e)
 {
     return nsx_error_set(e, NSX_E_TLS, where, "there is no TLS session");
 }
 
-nsx_status nsx_tls_recv(struct nsx_tls *tls, struct nsx_io *io, void *buf,
-                        size_t n, size_t *done, struct nsx_error *e)
+nsx_status
+nsx_tls_recv(struct nsx_tls *tls, struct nsx_io *io, void *buf, size_t n,
+             size_t *done, struct nsx_error *e)
 {
     enum outcome o;
     int rc;
@@ -397,9 +415,9 @@ nsx_status nsx_tls_recv(struct nsx_tls *tls, struct nsx_io *io, void *buf,
     return rc > 0 ? NSX_OK : answer(tls, o, "nsx_tls_recv", e);
 }
 
-nsx_status nsx_tls_send(struct nsx_tls *tls, struct nsx_io *io,
-                        const void *buf, size_t n, int more, size_t *done,
-                        struct nsx_error *e)
+nsx_status
+nsx_tls_send(struct nsx_tls *tls, struct nsx_io *io, const void *buf, size_t n,
+             int more, size_t *done, struct nsx_error *e)
 {
     enum outcome o;
     int rc;
@@ -419,7 +437,8 @@ nsx_status nsx_tls_send(struct nsx_tls *tls, struct nsx_io *io,
     return answer(tls, o, "nsx_tls_send", e);
 }
 
-size_t nsx_tls_pending(struct nsx_tls *tls)
+size_t
+nsx_tls_pending(struct nsx_tls *tls)
 {
     int n = tls->state == NSX_TLS_OPEN ? SSL_pending(tls->ssl) : 0;
 
@@ -428,7 +447,8 @@ size_t nsx_tls_pending(struct nsx_tls *tls)
 
 /* --- the end --- */
 
-void nsx_tls_shutdown(struct nsx_tls *tls, struct nsx_io *io)
+void
+nsx_tls_shutdown(struct nsx_tls *tls, struct nsx_io *io)
 {
     if (tls->state != NSX_TLS_OPEN || tls->write_failed
         || SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN
@@ -440,8 +460,8 @@ void nsx_tls_shutdown(struct nsx_tls *tls, struct nsx_io *io)
     ERR_clear_error();
 }
 
-nsx_status nsx_tls_close(struct nsx_tls *tls, struct nsx_io *io,
-                         struct nsx_error *e)
+nsx_status
+nsx_tls_close(struct nsx_tls *tls, struct nsx_io *io, struct nsx_error *e)
 {
     char scratch[SHUTDOWN_SCRATCH];
     nsx_status st;
@@ -467,39 +487,41 @@ nsx_status nsx_tls_close(struct nsx_tls *tls, struct nsx_io *io,
 
 /* --- as a transport --- */
 
-static nsx_status transport_recv(void *ctx, struct nsx_io *io, void *buf,
-                                 size_t n, size_t *done, struct nsx_error *e)
+static nsx_status
+transport_recv(void *ctx, struct nsx_io *io, void *buf, size_t n, size_t *done,
+               struct nsx_error *e)
 {
     return nsx_tls_recv(ctx, io, buf, n, done, e);
 }
 
-static nsx_status transport_send(void *ctx, struct nsx_io *io, const void *buf,
-                                 size_t n, int more, size_t *done,
-                                 struct nsx_error *e)
+static nsx_status
+transport_send(void *ctx, struct nsx_io *io, const void *buf, size_t n,
+               int more, size_t *done, struct nsx_error *e)
 {
     return nsx_tls_send(ctx, io, buf, n, more, done, e);
 }
 
-static size_t transport_pending(void *ctx)
+static size_t
+transport_pending(void *ctx)
 {
     return nsx_tls_pending(ctx);
 }
 
-static void transport_shutdown(void *ctx, struct nsx_io *io)
+static void
+transport_shutdown(void *ctx, struct nsx_io *io)
 {
     nsx_tls_shutdown(ctx, io);
 }
 
-static void transport_free(void *ctx)
+static void
+transport_free(void *ctx)
 {
     nsx_tls_free(ctx);
 }
 
-const struct nsx_transport nsx_tls_transport = {
-    "tls",
-    transport_recv,
-    transport_send,
-    transport_pending,
-    transport_shutdown,
-    transport_free
-};
+const struct nsx_transport nsx_tls_transport = { "tls",
+                                                 transport_recv,
+                                                 transport_send,
+                                                 transport_pending,
+                                                 transport_shutdown,
+                                                 transport_free };

@@ -69,9 +69,9 @@ enum nsx_tls_step nsx_tls_handshake(struct nsx_tls *tls, struct nsx_io *io,
  * once).  Judgements made before the caller's: ok is OpenSSL's alone. */
 struct nsx_tls_record {
     int ok;
-    int error;        /* X509_V_ERR_*, 0 when ok */
-    int depth;        /* 0 is the leaf */
-    const char *text; /* static words for error */
+    int error;            /* X509_V_ERR_*, 0 when ok */
+    int depth;            /* 0 is the leaf */
+    const char *text;     /* static words for error */
     struct x509_st *cert; /* borrowed from the session */
 };
 
@@ -94,9 +94,8 @@ void nsx_tls_answer(struct nsx_tls *tls, int ok);
  * send that failed with NSX_E_IO, recv still gives what the peer had sent. */
 nsx_status nsx_tls_recv(struct nsx_tls *tls, struct nsx_io *io, void *buf,
                         size_t n, size_t *done, struct nsx_error *e);
-nsx_status nsx_tls_send(struct nsx_tls *tls, struct nsx_io *io,
-                        const void *buf, size_t n, int more, size_t *done,
-                        struct nsx_error *e);
+nsx_status nsx_tls_send(struct nsx_tls *tls, struct nsx_io *io, const void *buf,
+                        size_t n, int more, size_t *done, struct nsx_error *e);
 
 /* Decrypted octets that wait to be read. */
 size_t nsx_tls_pending(struct nsx_tls *tls);

@@ -16,7 +16,8 @@ static BIO_METHOD *method; /* made once, lives as long as the process */
 static pthread_mutex_t method_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* What nsx_io answered, in BIO's terms. */
-static int answer(BIO *bio, nsx_status st, size_t done, struct nsx_error *err)
+static int
+answer(BIO *bio, nsx_status st, size_t done, struct nsx_error *err)
 {
     struct nsx_tls *tls = BIO_get_data(bio);
 
@@ -39,7 +40,8 @@ static int answer(BIO *bio, nsx_status st, size_t done, struct nsx_error *err)
     }
 }
 
-static int bio_read(BIO *bio, char *buf, int n)
+static int
+bio_read(BIO *bio, char *buf, int n)
 {
     struct nsx_tls *tls = BIO_get_data(bio);
     struct nsx_error err;
@@ -57,7 +59,8 @@ static int bio_read(BIO *bio, char *buf, int n)
     return answer(bio, st, done, &err);
 }
 
-static int bio_write(BIO *bio, const char *buf, int n)
+static int
+bio_write(BIO *bio, const char *buf, int n)
 {
     struct nsx_tls *tls = BIO_get_data(bio);
     struct nsx_error err;
@@ -72,7 +75,8 @@ static int bio_write(BIO *bio, const char *buf, int n)
     return answer(bio, st, done, &err);
 }
 
-static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+static long
+bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
     (void)bio;
     (void)num;
@@ -80,7 +84,8 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
     return cmd == BIO_CTRL_FLUSH; /* nothing is buffered here */
 }
 
-static BIO_METHOD *make_method(void)
+static BIO_METHOD *
+make_method(void)
 {
     BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "nsx_io");
 
@@ -91,7 +96,8 @@ static BIO_METHOD *make_method(void)
     return NULL;
 }
 
-static BIO_METHOD *the_method(void)
+static BIO_METHOD *
+the_method(void)
 {
     pthread_mutex_lock(&method_lock);
     if (!method)
@@ -100,7 +106,8 @@ static BIO_METHOD *the_method(void)
     return method;
 }
 
-BIO *nsx_tls_bio_new(struct nsx_tls *tls)
+BIO *
+nsx_tls_bio_new(struct nsx_tls *tls)
 {
     BIO_METHOD *m = the_method();
     BIO *bio = m ? BIO_new(m) : NULL;

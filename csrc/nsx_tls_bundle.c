@@ -29,25 +29,27 @@ struct bundle {
     size_t count, size;
 };
 
-static void entry_free(struct entry *en)
+static void
+entry_free(struct entry *en)
 {
     X509_NAME_free(en->subject);
     OPENSSL_free(en->der);
     X509_free(en->cert);
 }
 
-static void bundle_cut(struct bundle *b, size_t count)
+static void
+bundle_cut(struct bundle *b, size_t count)
 {
     while (b->count > count)
         entry_free(&b->entries[--b->count]);
 }
 
-static struct entry *bundle_more(struct bundle *b)
+static struct entry *
+bundle_more(struct bundle *b)
 {
     if (b->count == b->size) {
         size_t size = b->size ? b->size * 2 : FIRST_ENTRIES;
-        struct entry *more =
-            OPENSSL_realloc(b->entries, size * sizeof *more);
+        struct entry *more = OPENSSL_realloc(b->entries, size * sizeof *more);
 
         if (!more)
             return NULL;
@@ -61,7 +63,8 @@ static struct entry *bundle_more(struct bundle *b)
 
 /* Reads the head of an element of *left octets; 1 when it is a complete one.
  * *p is behind the head then, *left the octets of its contents. */
-static int read_head(const unsigned char **p, long *left, int want)
+static int
+read_head(const unsigned char **p, long *left, int want)
 {
     int tag, class;
     long len;
@@ -73,7 +76,8 @@ static int read_head(const unsigned char **p, long *left, int want)
 }
 
 /* Moves behind the element at *p, of octets that end at end. */
-static int skip(const unsigned char **p, const unsigned char *end, int want)
+static int
+skip(const unsigned char **p, const unsigned char *end, int want)
 {
     long left = end - *p;
 
@@ -84,7 +88,8 @@ static int skip(const unsigned char **p, const unsigned char *end, int want)
 }
 
 /* Without parsing the rest; NULL where that needs a parser. */
-static X509_NAME *find_subject(const unsigned char *p, long left)
+static X509_NAME *
+find_subject(const unsigned char *p, long left)
 {
     const unsigned char *end;
     int version = V_ASN1_CONTEXT_SPECIFIC | V_ASN1_CONSTRUCTED;
@@ -95,10 +100,10 @@ static X509_NAME *find_subject(const unsigned char *p, long left)
     end = p + left;
     if (*p == version && !skip(&p, end, -1))
         return NULL;
-    if (!skip(&p, end, V_ASN1_INTEGER)         /* serialNumber */
-        || !skip(&p, end, V_ASN1_SEQUENCE)     /* signature */
-        || !skip(&p, end, V_ASN1_SEQUENCE)     /* issuer */
-        || !skip(&p, end, V_ASN1_SEQUENCE))    /* validity */
+    if (!skip(&p, end, V_ASN1_INTEGER)      /* serialNumber */
+        || !skip(&p, end, V_ASN1_SEQUENCE)  /* signature */
+        || !skip(&p, end, V_ASN1_SEQUENCE)  /* issuer */
+        || !skip(&p, end, V_ASN1_SEQUENCE)) /* validity */
         return NULL;
     return d2i_X509_NAME(NULL, &p, end - p);
 }
@@ -106,7 +111,8 @@ static X509_NAME *find_subject(const unsigned char *p, long left)
 /* --- reading --- */
 
 /* With or without what "TRUSTED CERTIFICATE" adds. */
-static void parse(struct entry *en)
+static void
+parse(struct entry *en)
 {
     const unsigned char *p = en->der;
 
@@ -118,7 +124,8 @@ static void parse(struct entry *en)
     en->der = NULL;
 }
 
-static int name_entry(struct entry *en)
+static int
+name_entry(struct entry *en)
 {
     en->subject = find_subject(en->der, en->len);
     if (en->subject)
@@ -130,7 +137,8 @@ static int name_entry(struct entry *en)
     return en->subject != NULL;
 }
 
-static int is_certificate(const char *name)
+static int
+is_certificate(const char *name)
 {
     return strcmp(name, PEM_STRING_X509) == 0
         || strcmp(name, PEM_STRING_X509_OLD) == 0
@@ -138,8 +146,9 @@ static int is_certificate(const char *name)
 }
 
 /* Takes over der.  0 for what is called a certificate and is none. */
-static int add_block(struct bundle *b, const char *name, const char *header,
-                     unsigned char *der, long len)
+static int
+add_block(struct bundle *b, const char *name, const char *header,
+          unsigned char *der, long len)
 {
     struct entry *en;
 
@@ -159,7 +168,8 @@ static int add_block(struct bundle *b, const char *name, const char *header,
 }
 
 /* 1 when in holds certificates and nothing broken. */
-static int read_blocks(struct bundle *b, BIO *in)
+static int
+read_blocks(struct bundle *b, BIO *in)
 {
     size_t before = b->count;
     char *name, *header;
@@ -183,7 +193,8 @@ static int read_blocks(struct bundle *b, BIO *in)
 
 #ifdef LIBRESSL_VERSION_NUMBER /* no lookups of one's own there */
 
-int nsx_tls_bundle_add(X509_STORE *store, const char *file)
+int
+nsx_tls_bundle_add(X509_STORE *store, const char *file)
 {
     return X509_STORE_load_locations(store, file, NULL);
 }
@@ -197,7 +208,8 @@ static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 static X509_LOOKUP_METHOD *method;
 
 /* The certificate (the entry's reference), or NULL. */
-static X509 *entry_cert(struct entry *en)
+static X509 *
+entry_cert(struct entry *en)
 {
     pthread_mutex_lock(&parse_lock);
     if (!en->is_known)
@@ -208,8 +220,9 @@ static X509 *entry_cert(struct entry *en)
 
 /* Fits the store out with all certificates of a subject, for there may be
  * several keys of one authority; answers one of them. */
-static int by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type,
-                      const X509_NAME *name, X509_OBJECT *out)
+static int
+by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name,
+           X509_OBJECT *out)
 {
     const struct bundle *b = X509_LOOKUP_get_method_data(lookup);
     X509 *found = NULL;
@@ -220,8 +233,7 @@ static int by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type,
             ? entry_cert(&b->entries[i])
             : NULL;
 
-        if (!cert
-            || !X509_STORE_add_cert(X509_LOOKUP_get_store(lookup), cert))
+        if (!cert || !X509_STORE_add_cert(X509_LOOKUP_get_store(lookup), cert))
             continue;
         if (!found)
             found = cert;
@@ -232,7 +244,8 @@ static int by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type,
     return 1;
 }
 
-static void bundle_free(X509_LOOKUP *lookup)
+static void
+bundle_free(X509_LOOKUP *lookup)
 {
     struct bundle *b = X509_LOOKUP_get_method_data(lookup);
 
@@ -243,7 +256,8 @@ static void bundle_free(X509_LOOKUP *lookup)
     OPENSSL_free(b);
 }
 
-static void make_method(void)
+static void
+make_method(void)
 {
     method = X509_LOOKUP_meth_new("bundle");
     if (method
@@ -254,7 +268,8 @@ static void make_method(void)
     }
 }
 
-static struct bundle *bundle_of(X509_STORE *store)
+static struct bundle *
+bundle_of(X509_STORE *store)
 {
     X509_LOOKUP *lookup;
     struct bundle *b;
@@ -274,7 +289,8 @@ static struct bundle *bundle_of(X509_STORE *store)
     return b;
 }
 
-int nsx_tls_bundle_add(X509_STORE *store, const char *file)
+int
+nsx_tls_bundle_add(X509_STORE *store, const char *file)
 {
     struct bundle *b = bundle_of(store);
     BIO *in = b ? BIO_new_file(file, "r") : NULL;

@@ -12,24 +12,28 @@ struct nsx_tls_alt_names {
     int next;
 };
 
-struct x509_st *nsx_tls_cert_hold(struct x509_st *cert)
+struct x509_st *
+nsx_tls_cert_hold(struct x509_st *cert)
 {
     if (cert)
         X509_up_ref(cert);
     return cert;
 }
 
-void nsx_tls_cert_drop(struct x509_st *cert)
+void
+nsx_tls_cert_drop(struct x509_st *cert)
 {
     X509_free(cert);
 }
 
-static int append(struct nsx_buf *out, const void *data, size_t n)
+static int
+append(struct nsx_buf *out, const void *data, size_t n)
 {
     return nsx_buf_append(out, data, n) == NSX_E_NONE;
 }
 
-static int append_name(X509_NAME *name, struct nsx_buf *out)
+static int
+append_name(X509_NAME *name, struct nsx_buf *out)
 {
     char *line = name ? X509_NAME_oneline(name, NULL, 0) : NULL;
     int ok = line && append(out, line, strlen(line));
@@ -38,17 +42,20 @@ static int append_name(X509_NAME *name, struct nsx_buf *out)
     return ok;
 }
 
-int nsx_tls_cert_subject(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_subject(struct x509_st *cert, struct nsx_buf *out)
 {
     return append_name(X509_get_subject_name(cert), out);
 }
 
-int nsx_tls_cert_issuer(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_issuer(struct x509_st *cert, struct nsx_buf *out)
 {
     return append_name(X509_get_issuer_name(cert), out);
 }
 
-static int append_utf8(const ASN1_STRING *s, struct nsx_buf *out)
+static int
+append_utf8(const ASN1_STRING *s, struct nsx_buf *out)
 {
     unsigned char *utf8 = NULL;
     int len = ASN1_STRING_to_UTF8(&utf8, s);
@@ -58,18 +65,21 @@ static int append_utf8(const ASN1_STRING *s, struct nsx_buf *out)
     return ok;
 }
 
-int nsx_tls_cert_common_name(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_common_name(struct x509_st *cert, struct nsx_buf *out)
 {
     X509_NAME *subject = X509_get_subject_name(cert);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
 
     if (at < 0)
         return 0;
-    return append_utf8(
-        X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), out);
+    return append_utf8(X509_NAME_ENTRY_get_data(
+                           X509_NAME_get_entry(subject, at)),
+                       out);
 }
 
-int nsx_tls_cert_dump(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_dump(struct x509_st *cert, struct nsx_buf *out)
 {
     size_t before = out->len;
     int ok = append(out, "Subject Name: ", strlen("Subject Name: "))
@@ -82,7 +92,8 @@ int nsx_tls_cert_dump(struct x509_st *cert, struct nsx_buf *out)
     return ok;
 }
 
-struct nsx_tls_alt_names *nsx_tls_alt_names_open(struct x509_st *cert)
+struct nsx_tls_alt_names *
+nsx_tls_alt_names_open(struct x509_st *cert)
 {
     struct nsx_tls_alt_names *it;
     GENERAL_NAMES *names =
@@ -99,7 +110,8 @@ struct nsx_tls_alt_names *nsx_tls_alt_names_open(struct x509_st *cert)
     return it;
 }
 
-void nsx_tls_alt_names_close(struct nsx_tls_alt_names *names)
+void
+nsx_tls_alt_names_close(struct nsx_tls_alt_names *names)
 {
     if (!names)
         return;
@@ -107,14 +119,16 @@ void nsx_tls_alt_names_close(struct nsx_tls_alt_names *names)
     nsx_free(names);
 }
 
-static int append_octets(const ASN1_STRING *s, struct nsx_buf *out)
+static int
+append_octets(const ASN1_STRING *s, struct nsx_buf *out)
 {
     int len = ASN1_STRING_length(s);
 
     return append(out, ASN1_STRING_get0_data(s), len > 0 ? (size_t)len : 0);
 }
 
-static int append_oid(const ASN1_OBJECT *oid, struct nsx_buf *out)
+static int
+append_oid(const ASN1_OBJECT *oid, struct nsx_buf *out)
 {
     char text[128];
     int len = OBJ_obj2txt(text, (int)sizeof text, oid, 1);
@@ -123,7 +137,8 @@ static int append_oid(const ASN1_OBJECT *oid, struct nsx_buf *out)
         && append(out, text, (size_t)len);
 }
 
-static int append_other(const OTHERNAME *other, struct nsx_buf *out)
+static int
+append_other(const OTHERNAME *other, struct nsx_buf *out)
 {
     const ASN1_TYPE *value = other->value;
 
@@ -140,7 +155,8 @@ static int append_other(const OTHERNAME *other, struct nsx_buf *out)
     }
 }
 
-static int append_general(const GENERAL_NAME *g, struct nsx_buf *out)
+static int
+append_general(const GENERAL_NAME *g, struct nsx_buf *out)
 {
     switch (g->type) {
     case GEN_OTHERNAME:
@@ -160,8 +176,9 @@ static int append_general(const GENERAL_NAME *g, struct nsx_buf *out)
     }
 }
 
-int nsx_tls_alt_names_next(struct nsx_tls_alt_names *names, int *type,
-                           struct nsx_buf *out)
+int
+nsx_tls_alt_names_next(struct nsx_tls_alt_names *names, int *type,
+                       struct nsx_buf *out)
 {
     while (names->next < sk_GENERAL_NAME_num(names->names)) {
         const GENERAL_NAME *g =
@@ -176,7 +193,8 @@ int nsx_tls_alt_names_next(struct nsx_tls_alt_names *names, int *type,
 }
 
 /* Days from 1970-01-01 to the first of a month in the Gregorian calendar. */
-static long days_before_month(long year, long month)
+static long
+days_before_month(long year, long month)
 {
     static const int upto[] = { 0,   31,  59,  90,  120, 151,
                                 181, 212, 243, 273, 304, 334 };
@@ -187,28 +205,31 @@ static long days_before_month(long year, long month)
         + upto[month - 1];
 }
 
-static int read_time(const ASN1_TIME *t, time_t *out)
+static int
+read_time(const ASN1_TIME *t, time_t *out)
 {
     struct tm tm;
     long days;
 
     if (!t || !ASN1_TIME_to_tm(t, &tm))
         return 0;
-    days = days_before_month(tm.tm_year + 1900L, tm.tm_mon + 1L)
-        + tm.tm_mday - 1;
-    *out = (time_t)days * 86400 + tm.tm_hour * 3600 + tm.tm_min * 60
-        + tm.tm_sec;
+    days =
+        days_before_month(tm.tm_year + 1900L, tm.tm_mon + 1L) + tm.tm_mday - 1;
+    *out =
+        (time_t)days * 86400 + tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec;
     return 1;
 }
 
-int nsx_tls_cert_validity(struct x509_st *cert, time_t *not_before,
-                          time_t *not_after)
+int
+nsx_tls_cert_validity(struct x509_st *cert, time_t *not_before,
+                      time_t *not_after)
 {
     return read_time(X509_get0_notBefore(cert), not_before)
         && read_time(X509_get0_notAfter(cert), not_after);
 }
 
-int nsx_tls_cert_serial(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_serial(struct x509_st *cert, struct nsx_buf *out)
 {
     BIGNUM *bn = ASN1_INTEGER_to_BN(X509_get_serialNumber(cert), NULL);
     char *hex = bn ? BN_bn2hex(bn) : NULL;
@@ -219,7 +240,8 @@ int nsx_tls_cert_serial(struct x509_st *cert, struct nsx_buf *out)
     return ok;
 }
 
-int nsx_tls_cert_der(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_der(struct x509_st *cert, struct nsx_buf *out)
 {
     unsigned char *der = NULL;
     int len = i2d_X509(cert, &der);
@@ -229,7 +251,8 @@ int nsx_tls_cert_der(struct x509_st *cert, struct nsx_buf *out)
     return ok;
 }
 
-int nsx_tls_cert_pem(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_pem(struct x509_st *cert, struct nsx_buf *out)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
@@ -243,8 +266,8 @@ int nsx_tls_cert_pem(struct x509_st *cert, struct nsx_buf *out)
     return ok;
 }
 
-static int append_digest(X509 *cert, const EVP_MD *md, int pubkey,
-                         struct nsx_buf *out)
+static int
+append_digest(X509 *cert, const EVP_MD *md, int pubkey, struct nsx_buf *out)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
@@ -254,15 +277,17 @@ static int append_digest(X509 *cert, const EVP_MD *md, int pubkey,
     return ok && append(out, digest, len);
 }
 
-int nsx_tls_cert_fingerprint(struct x509_st *cert, const char *digest_name,
-                             int pubkey, struct nsx_buf *out)
+int
+nsx_tls_cert_fingerprint(struct x509_st *cert, const char *digest_name,
+                         int pubkey, struct nsx_buf *out)
 {
     const EVP_MD *md = EVP_get_digestbyname(digest_name);
 
     return md && append_digest(cert, md, pubkey, out);
 }
 
-int nsx_tls_cert_end_point(struct x509_st *cert, struct nsx_buf *out)
+int
+nsx_tls_cert_end_point(struct x509_st *cert, struct nsx_buf *out)
 {
     const EVP_MD *md;
     int nid = NID_undef;

@@ -20,7 +20,8 @@
 
 #define KEYLOG_MODE 0600
 
-void nsx_tls_options_init(struct nsx_tls_options *o)
+void
+nsx_tls_options_init(struct nsx_tls_options *o)
 {
     memset(o, 0, sizeof *o);
     o->verify_mode = NSX_TLS_VERIFY_PEER;
@@ -31,24 +32,27 @@ void nsx_tls_options_init(struct nsx_tls_options *o)
 
 /* --- identity: a digest over everything that decides about trust --- */
 
-static int hash_int(EVP_MD_CTX *md, int value)
+static int
+hash_int(EVP_MD_CTX *md, int value)
 {
     return nsx_tls_hash_octets(md, &value, sizeof value);
 }
 
-static int hash_verification(EVP_MD_CTX *md, const struct nsx_tls_options *o)
+static int
+hash_verification(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
     return hash_int(md, o->verify_mode) && hash_int(md, o->verify_callback)
         && hash_int(md, o->names.check) && hash_int(md, (int)o->names.in_cn)
-        && hash_int(md, (int)o->names.in_alt)
-        && hash_int(md, (int)o->names.cn) && hash_int(md, o->names.ip_in_cn)
+        && hash_int(md, (int)o->names.in_alt) && hash_int(md, (int)o->names.cn)
+        && hash_int(md, o->names.ip_in_cn)
         && nsx_tls_hash_list(md, o->pins, o->pin_count, nsx_tls_hash_text)
         && hash_int(md, o->pins_required) && hash_int(md, o->check_crl)
         && nsx_tls_hash_file(md, o->crl_file) && hash_int(md, o->ocsp_mode)
         && nsx_tls_hash_text(md, o->identity);
 }
 
-static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
+static int
+hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
     return nsx_tls_hash_text(md, o->version)
         && nsx_tls_hash_text(md, o->cipher_list)
@@ -59,8 +63,8 @@ static int hash_protocol(EVP_MD_CTX *md, const struct nsx_tls_options *o)
         && nsx_tls_hash_file(md, o->key_file);
 }
 
-static int make_identity(struct nsx_tls_config *c,
-                         const struct nsx_tls_options *o)
+static int
+make_identity(struct nsx_tls_config *c, const struct nsx_tls_options *o)
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
@@ -73,7 +77,8 @@ static int make_identity(struct nsx_tls_config *c,
 
 /* --- the log of secrets --- */
 
-static void keylog_line(const SSL *ssl, const char *line)
+static void
+keylog_line(const SSL *ssl, const char *line)
 {
     const struct nsx_tls *tls = SSL_get_app_data(ssl);
 
@@ -83,16 +88,17 @@ static void keylog_line(const SSL *ssl, const char *line)
     }
 }
 
-static int keylog_descriptor(const struct nsx_tls_options *o)
+static int
+keylog_descriptor(const struct nsx_tls_options *o)
 {
     return o->keylog_file
         ? open(o->keylog_file, O_WRONLY | O_CREAT | O_APPEND, KEYLOG_MODE)
         : dup(o->keylog_fd);
 }
 
-static nsx_status apply_keylog(struct nsx_tls_config *c,
-                               const struct nsx_tls_options *o,
-                               struct nsx_error *e)
+static nsx_status
+apply_keylog(struct nsx_tls_config *c, const struct nsx_tls_options *o,
+             struct nsx_error *e)
 {
     int fd;
 
@@ -120,7 +126,8 @@ static nsx_status apply_keylog(struct nsx_tls_config *c,
 /* --- sessions --- */
 
 /* OpenSSL's new session callback: 1 takes over the reference. */
-static int keep_session(SSL *ssl, SSL_SESSION *session)
+static int
+keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct nsx_tls *tls = SSL_get_app_data(ssl);
     unsigned char id[NSX_TLS_SESSION_ID];
@@ -140,24 +147,25 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-static void apply_sessions(struct nsx_tls_config *c,
-                           const struct nsx_tls_options *o)
+static void
+apply_sessions(struct nsx_tls_config *c, const struct nsx_tls_options *o)
 {
     c->sessions = nsx_tls_sessions_hold(o->sessions);
     if (!c->sessions) {
         SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
         return;
     }
-    SSL_CTX_set_session_cache_mode(
-        c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_set_session_cache_mode(c->ctx,
+                                   SSL_SESS_CACHE_CLIENT
+                                       | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(c->ctx, keep_session);
 }
 
 /* --- the whole --- */
 
-static nsx_status parse_pins(struct nsx_tls_config *c,
-                             const struct nsx_tls_options *o,
-                             struct nsx_error *e)
+static nsx_status
+parse_pins(struct nsx_tls_config *c, const struct nsx_tls_options *o,
+           struct nsx_error *e)
 {
     nsx_status st = NSX_OK;
     size_t i;
@@ -173,16 +181,17 @@ static nsx_status parse_pins(struct nsx_tls_config *c,
     return st;
 }
 
-static int ocsp_mode(const struct nsx_tls_options *o)
+static int
+ocsp_mode(const struct nsx_tls_options *o)
 {
     if (o->ocsp_mode != NSX_TLS_OCSP_DEFAULT)
         return o->ocsp_mode;
     return o->verify_mode == NSX_TLS_VERIFY_NONE ? 0 : NSX_TLS_OCSP_TRY_STAPLE;
 }
 
-static nsx_status build(struct nsx_tls_config *c,
-                        const struct nsx_tls_options *o, int *needs_passphrase,
-                        struct nsx_error *e)
+static nsx_status
+build(struct nsx_tls_config *c, const struct nsx_tls_options *o,
+      int *needs_passphrase, struct nsx_error *e)
 {
     nsx_status st;
 
@@ -191,9 +200,10 @@ static nsx_status build(struct nsx_tls_config *c,
     c->pins_required = o->pins_required;
     c->ocsp_mode = ocsp_mode(o);
     c->names = o->names;
-    SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE
-                                 | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-                                 | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(c->ctx,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE
+                         | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                         | SSL_MODE_RELEASE_BUFFERS);
     /* A server that floods us with tickets must not keep one read busy past
      * the caller's deadline. */
     SSL_CTX_clear_mode(c->ctx, SSL_MODE_AUTO_RETRY);
@@ -214,9 +224,9 @@ static nsx_status build(struct nsx_tls_config *c,
     return st;
 }
 
-struct nsx_tls_config *nsx_tls_config_new(const struct nsx_tls_options *o,
-                                          int *needs_passphrase,
-                                          struct nsx_error *e)
+struct nsx_tls_config *
+nsx_tls_config_new(const struct nsx_tls_options *o, int *needs_passphrase,
+                   struct nsx_error *e)
 {
     struct nsx_tls_config *c = nsx_alloc(sizeof *c);
 
@@ -235,13 +245,15 @@ struct nsx_tls_config *nsx_tls_config_new(const struct nsx_tls_options *o,
     return NULL;
 }
 
-struct nsx_tls_config *nsx_tls_config_hold(struct nsx_tls_config *c)
+struct nsx_tls_config *
+nsx_tls_config_hold(struct nsx_tls_config *c)
 {
     c->refs++;
     return c;
 }
 
-void nsx_tls_config_drop(struct nsx_tls_config *c)
+void
+nsx_tls_config_drop(struct nsx_tls_config *c)
 {
     if (!c || --c->refs > 0)
         return;
@@ -253,7 +265,8 @@ void nsx_tls_config_drop(struct nsx_tls_config *c)
     nsx_free(c);
 }
 
-const unsigned char *nsx_tls_config_identity(const struct nsx_tls_config *c)
+const unsigned char *
+nsx_tls_config_identity(const struct nsx_tls_config *c)
 {
     return c->identity;
 }

@@ -109,7 +109,7 @@ void nsx_tls_config_drop(struct nsx_tls_config *c);
 const unsigned char *nsx_tls_config_identity(const struct nsx_tls_config *c);
 
 /* The cache given in the options, or NULL; borrowed. */
-struct nsx_tls_sessions *
-nsx_tls_config_sessions(const struct nsx_tls_config *c);
+struct nsx_tls_sessions *nsx_tls_config_sessions(
+    const struct nsx_tls_config *c);
 
 #endif

@@ -21,8 +21,7 @@ static const struct hint hints[] = {
       "the server found no common cipher, group or certificate" },
     { SSL_R_TLSV1_ALERT_UNKNOWN_CA,
       "the server does not trust the issuer of our certificate" },
-    { SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
-      "the server refused our certificate" },
+    { SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, "the server refused our certificate" },
 #ifdef SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED
     { SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED,
       "give SSL_cert_file and SSL_key_file" },
@@ -36,7 +35,8 @@ static const struct hint hints[] = {
     { 0, NULL }
 };
 
-static const char *hint_for(unsigned long code)
+static const char *
+hint_for(unsigned long code)
 {
     const struct hint *h;
 
@@ -48,7 +48,8 @@ static const char *hint_for(unsigned long code)
     return NULL;
 }
 
-void nsx_tls_queue_text(char *text, size_t size)
+void
+nsx_tls_queue_text(char *text, size_t size)
 {
     unsigned long code = ERR_get_error();
     const char *hint = hint_for(code);
@@ -64,7 +65,8 @@ void nsx_tls_queue_text(char *text, size_t size)
     ERR_clear_error();
 }
 
-void nsx_tls_subject_text(X509 *cert, char *text, size_t size)
+void
+nsx_tls_subject_text(X509 *cert, char *text, size_t size)
 {
     X509_NAME *name = cert ? X509_get_subject_name(cert) : NULL;
 

@@ -18,11 +18,12 @@ struct passphrase {
 struct pkcs12 {
     EVP_PKEY *key;
     X509 *cert;
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
 };
 
 /* OpenSSL's pem_password_cb. */
-static int give_passphrase(char *buf, int size, int rwflag, void *u)
+static int
+give_passphrase(char *buf, int size, int rwflag, void *u)
 {
     struct passphrase *p = u;
 
@@ -38,9 +39,9 @@ static int give_passphrase(char *buf, int size, int rwflag, void *u)
     return (int)p->len;
 }
 
-static nsx_status refuse(struct nsx_error *e, const char *option,
-                         const char *file, const struct passphrase *p,
-                         const char *why)
+static nsx_status
+refuse(struct nsx_error *e, const char *option, const char *file,
+       const struct passphrase *p, const char *why)
 {
     if (p->asked_in_vain)
         return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_key_apply",
@@ -52,8 +53,9 @@ static nsx_status refuse(struct nsx_error *e, const char *option,
 }
 
 /* The reason is in OpenSSL's queue. */
-static nsx_status unusable(struct nsx_error *e, const char *option,
-                           const char *file, const struct passphrase *p)
+static nsx_status
+unusable(struct nsx_error *e, const char *option, const char *file,
+         const struct passphrase *p)
 {
     char why[NSX_ERROR_TEXT];
 
@@ -61,8 +63,8 @@ static nsx_status unusable(struct nsx_error *e, const char *option,
     return refuse(e, option, file, p, why);
 }
 
-static nsx_status check_readable(const char *option, const char *file,
-                                 struct nsx_error *e)
+static nsx_status
+check_readable(const char *option, const char *file, struct nsx_error *e)
 {
     FILE *f = fopen(file, "r");
 
@@ -74,7 +76,8 @@ static nsx_status check_readable(const char *option, const char *file,
     return NSX_OK;
 }
 
-static PKCS12 *read_pkcs12(const char *file)
+static PKCS12 *
+read_pkcs12(const char *file)
 {
     BIO *bio = BIO_new_file(file, "rb");
     PKCS12 *p12 = bio ? d2i_PKCS12_bio(bio, NULL) : NULL;
@@ -84,7 +87,8 @@ static PKCS12 *read_pkcs12(const char *file)
 }
 
 /* Opens the box with no passphrase, an empty one, or the one given. */
-static int parse_pkcs12(PKCS12 *p12, struct passphrase *p, struct pkcs12 *out)
+static int
+parse_pkcs12(PKCS12 *p12, struct passphrase *p, struct pkcs12 *out)
 {
     char text[PEM_BUFSIZE + 1];
     int ok;
@@ -104,7 +108,8 @@ static int parse_pkcs12(PKCS12 *p12, struct passphrase *p, struct pkcs12 *out)
     return ok;
 }
 
-static int use_pkcs12(SSL_CTX *ctx, const struct pkcs12 *box)
+static int
+use_pkcs12(SSL_CTX *ctx, const struct pkcs12 *box)
 {
     int i;
 
@@ -117,8 +122,8 @@ static int use_pkcs12(SSL_CTX *ctx, const struct pkcs12 *box)
 }
 
 /* 1 with *has_key set, or 0. */
-static int load_pkcs12(SSL_CTX *ctx, const char *file, struct passphrase *p,
-                       int *has_key)
+static int
+load_pkcs12(SSL_CTX *ctx, const char *file, struct passphrase *p, int *has_key)
 {
     struct pkcs12 box = { NULL, NULL, NULL };
     PKCS12 *p12 = read_pkcs12(file);
@@ -132,9 +137,9 @@ static int load_pkcs12(SSL_CTX *ctx, const char *file, struct passphrase *p,
     return ok;
 }
 
-static nsx_status load_cert(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                            struct passphrase *p, int *has_key,
-                            struct nsx_error *e)
+static nsx_status
+load_cert(SSL_CTX *ctx, const struct nsx_tls_options *o, struct passphrase *p,
+          int *has_key, struct nsx_error *e)
 {
     const char *file = o->cert_file;
     nsx_status st = check_readable("SSL_cert_file", file, e);
@@ -153,8 +158,9 @@ static nsx_status load_cert(SSL_CTX *ctx, const struct nsx_tls_options *o,
     return unusable(e, "SSL_cert_file", file, p);
 }
 
-static nsx_status load_key(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                           struct passphrase *p, struct nsx_error *e)
+static nsx_status
+load_key(SSL_CTX *ctx, const struct nsx_tls_options *o, struct passphrase *p,
+         struct nsx_error *e)
 {
     const char *option = o->key_file ? "SSL_key_file" : "SSL_cert_file";
     const char *file = o->key_file ? o->key_file : o->cert_file;
@@ -172,8 +178,9 @@ static nsx_status load_key(SSL_CTX *ctx, const struct nsx_tls_options *o,
     return refuse(e, option, file, p, why);
 }
 
-static nsx_status load_both(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                            struct passphrase *p, struct nsx_error *e)
+static nsx_status
+load_both(SSL_CTX *ctx, const struct nsx_tls_options *o, struct passphrase *p,
+          struct nsx_error *e)
 {
     int has_key;
     nsx_status st = load_cert(ctx, o, p, &has_key, e);
@@ -186,8 +193,9 @@ static nsx_status load_both(SSL_CTX *ctx, const struct nsx_tls_options *o,
     return st;
 }
 
-nsx_status nsx_tls_key_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                             int *needs_passphrase, struct nsx_error *e)
+nsx_status
+nsx_tls_key_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
+                  int *needs_passphrase, struct nsx_error *e)
 {
     struct passphrase p = { NULL, 0, 0 };
     nsx_status st;

@@ -15,33 +15,55 @@ static const struct nsx_tls_name_rules rules_none = {
     0, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_NONE, NSX_TLS_CN_NEVER, 0, 0
 };
 static const struct nsx_tls_name_rules rules_default = {
-    1, NSX_TLS_WILDCARD_ANYWHERE, NSX_TLS_WILDCARD_ANYWHERE,
-    NSX_TLS_CN_ALWAYS, 1, 0
+    1,
+    NSX_TLS_WILDCARD_ANYWHERE,
+    NSX_TLS_WILDCARD_ANYWHERE,
+    NSX_TLS_CN_ALWAYS,
+    1,
+    0
 };
 static const struct nsx_tls_name_rules rules_rfc2818 = {
-    1, NSX_TLS_WILDCARD_ANYWHERE, NSX_TLS_WILDCARD_ANYWHERE,
-    NSX_TLS_CN_WHEN_ONLY, 0, 0
+    1,
+    NSX_TLS_WILDCARD_ANYWHERE,
+    NSX_TLS_WILDCARD_ANYWHERE,
+    NSX_TLS_CN_WHEN_ONLY,
+    0,
+    0
 };
-static const struct nsx_tls_name_rules rules_http = {
-    1, NSX_TLS_WILDCARD_ANYWHERE, NSX_TLS_WILDCARD_ANYWHERE,
-    NSX_TLS_CN_WHEN_ONLY, 4, 0
-};
+static const struct nsx_tls_name_rules rules_http = { 1,
+                                                      NSX_TLS_WILDCARD_ANYWHERE,
+                                                      NSX_TLS_WILDCARD_ANYWHERE,
+                                                      NSX_TLS_CN_WHEN_ONLY,
+                                                      4,
+                                                      0 };
 static const struct nsx_tls_name_rules rules_ldap = {
-    1, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_ALWAYS, 0, 0
+    1, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_CN_ALWAYS, 0,
+    0
 };
 static const struct nsx_tls_name_rules rules_mail = {
-    1, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_ALWAYS, 0, 0
+    1,
+    NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_CN_ALWAYS,
+    0,
+    0
 };
 /* RFC 6125 6.4.4: the CN is for certificates without a name of the kind. */
 static const struct nsx_tls_name_rules rules_smtp = {
-    1, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_WHEN_ONLY, 0, 0
+    1,
+    NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_CN_WHEN_ONLY,
+    0,
+    0
 };
 static const struct nsx_tls_name_rules rules_gist = {
-    1, NSX_TLS_WILDCARD_FULL_LABEL, NSX_TLS_WILDCARD_FULL_LABEL,
-    NSX_TLS_CN_WHEN_ONLY, 0, 0
+    1,
+    NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_WILDCARD_FULL_LABEL,
+    NSX_TLS_CN_WHEN_ONLY,
+    0,
+    0
 };
 static const struct nsx_tls_name_rules rules_sip = {
     1, NSX_TLS_WILDCARD_NONE, NSX_TLS_WILDCARD_NONE, NSX_TLS_CN_ALWAYS, 0, 0
@@ -50,25 +72,24 @@ static const struct nsx_tls_name_rules rules_sip = {
 static const struct scheme {
     const char *name;
     const struct nsx_tls_name_rules *rules;
-} schemes[] = {
-    { "none", &rules_none },       { "default", &rules_default },
-    { "smtp", &rules_smtp },       { "rfc2595", &rules_mail },
-    { "imap", &rules_mail },       { "pop3", &rules_mail },
-    { "acap", &rules_mail },       { "rfc4642", &rules_mail },
-    { "nntp", &rules_mail },       { "rfc5539", &rules_mail },
-    { "netconf", &rules_mail },    { "rfc5538", &rules_mail },
-    { "syslog", &rules_mail },     { "rfc5425", &rules_mail },
-    { "snmp", &rules_mail },       { "rfc5953", &rules_mail },
-    { "rfc2818", &rules_rfc2818 }, { "xmpp", &rules_rfc2818 },
-    { "rfc3920", &rules_rfc2818 }, { "ftp", &rules_rfc2818 },
-    { "rfc4217", &rules_rfc2818 }, { "www", &rules_http },
-    { "http", &rules_http },       { "ldap", &rules_ldap },
-    { "rfc4513", &rules_ldap },    { "gist", &rules_gist },
-    { "rfc5971", &rules_gist },    { "sip", &rules_sip },
-    { "rfc5922", &rules_sip },     { NULL, NULL }
-};
+} schemes[] = { { "none", &rules_none },       { "default", &rules_default },
+                { "smtp", &rules_smtp },       { "rfc2595", &rules_mail },
+                { "imap", &rules_mail },       { "pop3", &rules_mail },
+                { "acap", &rules_mail },       { "rfc4642", &rules_mail },
+                { "nntp", &rules_mail },       { "rfc5539", &rules_mail },
+                { "netconf", &rules_mail },    { "rfc5538", &rules_mail },
+                { "syslog", &rules_mail },     { "rfc5425", &rules_mail },
+                { "snmp", &rules_mail },       { "rfc5953", &rules_mail },
+                { "rfc2818", &rules_rfc2818 }, { "xmpp", &rules_rfc2818 },
+                { "rfc3920", &rules_rfc2818 }, { "ftp", &rules_rfc2818 },
+                { "rfc4217", &rules_rfc2818 }, { "www", &rules_http },
+                { "http", &rules_http },       { "ldap", &rules_ldap },
+                { "rfc4513", &rules_ldap },    { "gist", &rules_gist },
+                { "rfc5971", &rules_gist },    { "sip", &rules_sip },
+                { "rfc5922", &rules_sip },     { NULL, NULL } };
 
-int nsx_tls_scheme(const char *name, struct nsx_tls_name_rules *out)
+int
+nsx_tls_scheme(const char *name, struct nsx_tls_name_rules *out)
 {
     const struct scheme *s;
 
@@ -80,12 +101,14 @@ int nsx_tls_scheme(const char *name, struct nsx_tls_name_rules *out)
     return 0;
 }
 
-static int is_off(const char *word)
+static int
+is_off(const char *word)
 {
     return word[0] == '\0' || strcmp(word, "0") == 0;
 }
 
-int nsx_tls_wildcard_word(const char *word, enum nsx_tls_wildcard *out)
+int
+nsx_tls_wildcard_word(const char *word, enum nsx_tls_wildcard *out)
 {
     if (is_off(word))
         *out = NSX_TLS_WILDCARD_NONE;
@@ -98,7 +121,8 @@ int nsx_tls_wildcard_word(const char *word, enum nsx_tls_wildcard *out)
     return 1;
 }
 
-int nsx_tls_check_cn_word(const char *word, enum nsx_tls_check_cn *out)
+int
+nsx_tls_check_cn_word(const char *word, enum nsx_tls_check_cn *out)
 {
     if (is_off(word))
         *out = NSX_TLS_CN_NEVER;
@@ -111,13 +135,15 @@ int nsx_tls_check_cn_word(const char *word, enum nsx_tls_check_cn *out)
     return 1;
 }
 
-static int is_label_octet(char c)
+static int
+is_label_octet(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
         || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-static size_t label_run(const char *s, size_t n)
+static size_t
+label_run(const char *s, size_t n)
 {
     size_t i = 0;
 
@@ -126,7 +152,8 @@ static size_t label_run(const char *s, size_t n)
     return i;
 }
 
-static size_t without_dots(const char *s, size_t n)
+static size_t
+without_dots(const char *s, size_t n)
 {
     while (n > 0 && s[n - 1] == '.')
         n--;
@@ -134,13 +161,15 @@ static size_t without_dots(const char *s, size_t n)
 }
 
 /* memcmp, not strncasecmp alone: a NUL inside must not end the comparison. */
-static int same_name(const char *a, size_t an, const char *b, size_t bn)
+static int
+same_name(const char *a, size_t an, const char *b, size_t bn)
 {
     return an == bn && memchr(a, '\0', an) == NULL
         && strncasecmp(a, b, an) == 0;
 }
 
-static size_t count_labels(const char *host, size_t n)
+static size_t
+count_labels(const char *host, size_t n)
 {
     size_t labels = n > 0, i;
 
@@ -150,7 +179,8 @@ static size_t count_labels(const char *host, size_t n)
 }
 
 /* The start of the last-but-one label, for a name of two labels or more. */
-static size_t second_level(const char *host, size_t n)
+static size_t
+second_level(const char *host, size_t n)
 {
     size_t i = n, dots = 0;
 
@@ -163,11 +193,12 @@ static size_t second_level(const char *host, size_t n)
 }
 
 /* Below a country's domain these stand for a registry, not for an owner. */
-static int is_registry(const char *host, size_t n)
+static int
+is_registry(const char *host, size_t n)
 {
-    static const char *const words[] = { "ac",  "co",   "com", "edu", "go",
+    static const char *const words[] = { "ac",  "co",   "com", "edu",  "go",
                                          "gob", "gouv", "gov", "govt", "ltd",
-                                         "mil", "ne",   "net", "nhs", "or",
+                                         "mil", "ne",   "net", "nhs",  "or",
                                          "org", "plc",  "sch", NULL };
     const char *label = host + second_level(host, n);
     size_t len = label_run(label, (size_t)(host + n - label));
@@ -182,15 +213,17 @@ static int is_registry(const char *host, size_t n)
     return 0;
 }
 
-static int wildcard_is_narrow(const char *host, size_t n)
+static int
+wildcard_is_narrow(const char *host, size_t n)
 {
-    return count_labels(host, n) >= LABELS_WITH_WILDCARD + (size_t)(
-               count_labels(host, n) > 1 && is_registry(host, n));
+    return count_labels(host, n) >= LABELS_WITH_WILDCARD
+        + (size_t)(count_labels(host, n) > 1 && is_registry(host, n));
 }
 
 /* name = prefix '*' suffix, the star within the first label. */
-static int wildcard_match(const char *name, size_t name_len, size_t prefix,
-                          const char *host, size_t host_len)
+static int
+wildcard_match(const char *name, size_t name_len, size_t prefix,
+               const char *host, size_t host_len)
 {
     const char *suffix = name + prefix + 1;
     size_t suffix_len = name_len - prefix - 1;
@@ -205,13 +238,15 @@ static int wildcard_match(const char *name, size_t name_len, size_t prefix,
         && wildcard_is_narrow(host, host_len);
 }
 
-static int is_a_label(const char *host, size_t n)
+static int
+is_a_label(const char *host, size_t n)
 {
     return n >= 4 && strncasecmp(host, "xn--", 4) == 0;
 }
 
-int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
-                       size_t host_len, enum nsx_tls_wildcard rule)
+int
+nsx_tls_name_match(const char *name, size_t name_len, const char *host,
+                   size_t host_len, enum nsx_tls_wildcard rule)
 {
     size_t star;
 
@@ -233,7 +268,8 @@ int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
 
 /* One decimal number below 256, without leading zeros (connect's resolver
  * takes those for octal); *pos moves behind it. */
-static int ipv4_part(const char *s, size_t n, size_t *pos, unsigned char *out)
+static int
+ipv4_part(const char *s, size_t n, size_t *pos, unsigned char *out)
 {
     unsigned value = 0;
     size_t start = *pos;
@@ -248,7 +284,8 @@ static int ipv4_part(const char *s, size_t n, size_t *pos, unsigned char *out)
     return *pos == start + 1 || (*pos > start && s[start] != '0');
 }
 
-static size_t ipv4(const char *s, size_t n, unsigned char *out)
+static size_t
+ipv4(const char *s, size_t n, unsigned char *out)
 {
     size_t pos = 0, i;
 
@@ -261,7 +298,8 @@ static size_t ipv4(const char *s, size_t n, unsigned char *out)
     return pos == n ? IPV4_OCTETS : 0;
 }
 
-static size_t ipv6(const char *s, size_t n, unsigned char *out)
+static size_t
+ipv6(const char *s, size_t n, unsigned char *out)
 {
     char text[IPV6_TEXT];
 
@@ -272,7 +310,8 @@ static size_t ipv6(const char *s, size_t n, unsigned char *out)
     return inet_pton(AF_INET6, text, out) == 1 ? IPV6_OCTETS : 0;
 }
 
-size_t nsx_tls_ip_literal(const char *host, size_t len, unsigned char out[16])
+size_t
+nsx_tls_ip_literal(const char *host, size_t len, unsigned char out[16])
 {
     if (len >= 2 && host[0] == '[' && host[len - 1] == ']')
         return ipv6(host + 1, len - 2, out);
@@ -281,7 +320,8 @@ size_t nsx_tls_ip_literal(const char *host, size_t len, unsigned char out[16])
     return ipv4(host, len, out);
 }
 
-int nsx_tls_is_numeric(const char *host, size_t len)
+int
+nsx_tls_is_numeric(const char *host, size_t len)
 {
     size_t i;
 

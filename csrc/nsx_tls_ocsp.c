@@ -19,7 +19,8 @@ struct finding {
     const char *why; /* static */
 };
 
-static struct finding unusable(const char *why)
+static struct finding
+unusable(const char *why)
 {
     struct finding f;
 
@@ -28,7 +29,7 @@ static struct finding unusable(const char *why)
     return f;
 }
 
-static STACK_OF(X509) *chain_of(SSL *ssl)
+static STACK_OF(X509) * chain_of(SSL *ssl)
 {
     STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
 
@@ -36,7 +37,8 @@ static STACK_OF(X509) *chain_of(SSL *ssl)
 }
 
 /* The certificate after the leaf; a self-signed leaf is its own issuer. */
-static X509 *issuer_of(STACK_OF(X509) *chain)
+static X509 *
+issuer_of(STACK_OF(X509) * chain)
 {
     X509 *leaf = sk_X509_value(chain, 0);
     X509 *next = sk_X509_num(chain) > 1 ? sk_X509_value(chain, 1) : leaf;
@@ -45,7 +47,8 @@ static X509 *issuer_of(STACK_OF(X509) *chain)
 }
 
 /* 1 when the answer is about this certificate, with whatever hash it used. */
-static int is_about(OCSP_SINGLERESP *single, X509 *leaf, X509 *issuer)
+static int
+is_about(OCSP_SINGLERESP *single, X509 *leaf, X509 *issuer)
 {
     OCSP_CERTID *id = (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single);
     ASN1_OBJECT *alg = NULL;
@@ -62,8 +65,8 @@ static int is_about(OCSP_SINGLERESP *single, X509 *leaf, X509 *issuer)
     return same;
 }
 
-static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, X509 *leaf,
-                                    X509 *issuer)
+static OCSP_SINGLERESP *
+find_single(OCSP_BASICRESP *basic, X509 *leaf, X509 *issuer)
 {
     int i;
 
@@ -76,12 +79,13 @@ static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, X509 *leaf,
     return NULL;
 }
 
-static struct finding read_single(OCSP_SINGLERESP *single)
+static struct finding
+read_single(OCSP_SINGLERESP *single)
 {
     ASN1_GENERALIZEDTIME *this_update = NULL, *next_update = NULL;
     struct finding f = { NSX_TLS_STAPLE_GOOD, "good" };
-    int status = OCSP_single_get0_status(single, NULL, NULL, &this_update,
-                                         &next_update);
+    int status =
+        OCSP_single_get0_status(single, NULL, NULL, &this_update, &next_update);
 
     if (status != V_OCSP_CERTSTATUS_GOOD) {
         f.staple = NSX_TLS_STAPLE_REVOKED;
@@ -96,7 +100,8 @@ static struct finding read_single(OCSP_SINGLERESP *single)
     return f;
 }
 
-static struct finding read_basic(SSL *ssl, OCSP_BASICRESP *basic)
+static struct finding
+read_basic(SSL *ssl, OCSP_BASICRESP *basic)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
     STACK_OF(X509) *chain = chain_of(ssl);
@@ -112,7 +117,8 @@ static struct finding read_basic(SSL *ssl, OCSP_BASICRESP *basic)
                   : unusable("it is about another certificate");
 }
 
-static struct finding read_response(SSL *ssl, OCSP_RESPONSE *response)
+static struct finding
+read_response(SSL *ssl, OCSP_RESPONSE *response)
 {
     OCSP_BASICRESP *basic;
     struct finding f;
@@ -129,7 +135,8 @@ static struct finding read_response(SSL *ssl, OCSP_RESPONSE *response)
     return f;
 }
 
-static struct finding read_staple(SSL *ssl)
+static struct finding
+read_staple(SSL *ssl)
 {
     struct finding f = { NSX_TLS_STAPLE_NONE, "none came" };
     const unsigned char *der = NULL;
@@ -145,7 +152,8 @@ static struct finding read_staple(SSL *ssl)
     return f;
 }
 
-static int is_fatal(enum nsx_tls_staple staple, int mode)
+static int
+is_fatal(enum nsx_tls_staple staple, int mode)
 {
     switch (staple) {
     case NSX_TLS_STAPLE_GOOD:
@@ -160,30 +168,32 @@ static int is_fatal(enum nsx_tls_staple staple, int mode)
     }
 }
 
-static nsx_status refuse(const struct nsx_tls *tls, const struct finding *f,
-                         struct nsx_error *e)
+static nsx_status
+refuse(const struct nsx_tls *tls, const struct finding *f, struct nsx_error *e)
 {
     if (f->staple == NSX_TLS_STAPLE_NONE)
         return nsx_error_set(e, NSX_E_TLS_VERIFY, "nsx_tls_handshake",
                              "did not receive the required stapled OCSP "
                              "response from %s",
                              nsx_tls_whom(tls));
-    return nsx_error_set(
-        e, NSX_E_TLS_VERIFY, "nsx_tls_handshake",
-        "OCSP verification failed for %s: %s%s", nsx_tls_whom(tls),
-        f->staple == NSX_TLS_STAPLE_UNUSABLE
-            ? "the stapled response cannot be used, "
-            : "",
-        f->why);
+    return nsx_error_set(e, NSX_E_TLS_VERIFY, "nsx_tls_handshake",
+                         "OCSP verification failed for %s: %s%s",
+                         nsx_tls_whom(tls),
+                         f->staple == NSX_TLS_STAPLE_UNUSABLE
+                             ? "the stapled response cannot be used, "
+                             : "",
+                         f->why);
 }
 
-int nsx_tls_wants_staple(int mode)
+int
+nsx_tls_wants_staple(int mode)
 {
     return !(mode & NSX_TLS_OCSP_NO_STAPLE)
         && (mode & (NSX_TLS_OCSP_TRY_STAPLE | NSX_TLS_OCSP_MUST_STAPLE));
 }
 
-nsx_status nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e)
+nsx_status
+nsx_tls_ocsp_check(struct nsx_tls *tls, struct nsx_error *e)
 {
     int mode = tls->config->ocsp_mode;
     struct finding f;

@@ -32,7 +32,8 @@
 #define PATH_SEPARATOR ":"
 #endif
 
-size_t nsx_tls_path_next(const char **list, char *out, size_t size)
+size_t
+nsx_tls_path_next(const char **list, char *out, size_t size)
 {
     while (**list) {
         const char *path = *list;
@@ -48,18 +49,21 @@ size_t nsx_tls_path_next(const char **list, char *out, size_t size)
     return 0;
 }
 
-int nsx_tls_hash_octets(EVP_MD_CTX *md, const void *data, size_t n)
+int
+nsx_tls_hash_octets(EVP_MD_CTX *md, const void *data, size_t n)
 {
     return EVP_DigestUpdate(md, &n, sizeof n)
         && (n == 0 || EVP_DigestUpdate(md, data, n));
 }
 
-int nsx_tls_hash_text(EVP_MD_CTX *md, const char *text)
+int
+nsx_tls_hash_text(EVP_MD_CTX *md, const char *text)
 {
     return nsx_tls_hash_octets(md, text, text ? strlen(text) + 1 : 0);
 }
 
-int nsx_tls_hash_file(EVP_MD_CTX *md, const char *file)
+int
+nsx_tls_hash_file(EVP_MD_CTX *md, const char *file)
 {
     struct stat st;
     int ok = nsx_tls_hash_text(md, file);
@@ -73,7 +77,8 @@ int nsx_tls_hash_file(EVP_MD_CTX *md, const char *file)
         && nsx_tls_hash_octets(md, &st.CHANGED, sizeof st.CHANGED);
 }
 
-int nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list)
+int
+nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list)
 {
     char dir[NSX_TLS_MAX_PATH];
     int ok = 1;
@@ -83,8 +88,9 @@ int nsx_tls_hash_directories(EVP_MD_CTX *md, const char *list)
     return ok;
 }
 
-int nsx_tls_hash_list(EVP_MD_CTX *md, const char *const *list, size_t n,
-                      int (*hash_one)(EVP_MD_CTX *, const char *))
+int
+nsx_tls_hash_list(EVP_MD_CTX *md, const char *const *list, size_t n,
+                  int (*hash_one)(EVP_MD_CTX *, const char *))
 {
     size_t i;
     int ok = nsx_tls_hash_octets(md, &n, sizeof n);

@@ -4,22 +4,26 @@
 
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266 2 */
 
-static int is_done(const struct nsx_tls *tls)
+static int
+is_done(const struct nsx_tls *tls)
 {
     return tls->state == NSX_TLS_OPEN || SSL_is_init_finished(tls->ssl);
 }
 
-const char *nsx_tls_cipher(struct nsx_tls *tls)
+const char *
+nsx_tls_cipher(struct nsx_tls *tls)
 {
     return is_done(tls) ? SSL_get_cipher_name(tls->ssl) : NULL;
 }
 
-int nsx_tls_version_int(struct nsx_tls *tls)
+int
+nsx_tls_version_int(struct nsx_tls *tls)
 {
     return is_done(tls) ? SSL_version(tls->ssl) : 0;
 }
 
-const char *nsx_tls_version(struct nsx_tls *tls)
+const char *
+nsx_tls_version(struct nsx_tls *tls)
 {
     switch (nsx_tls_version_int(tls)) {
     case TLS1_3_VERSION:
@@ -35,17 +39,20 @@ const char *nsx_tls_version(struct nsx_tls *tls)
     }
 }
 
-const char *nsx_tls_servername(struct nsx_tls *tls)
+const char *
+nsx_tls_servername(struct nsx_tls *tls)
 {
     return tls->server_name;
 }
 
-const char *nsx_tls_verify_name(struct nsx_tls *tls)
+const char *
+nsx_tls_verify_name(struct nsx_tls *tls)
 {
     return tls->verify_name;
 }
 
-const char *nsx_tls_alpn(struct nsx_tls *tls, size_t *len)
+const char *
+nsx_tls_alpn(struct nsx_tls *tls, size_t *len)
 {
     const unsigned char *name = NULL;
     unsigned n = 0;
@@ -55,14 +62,16 @@ const char *nsx_tls_alpn(struct nsx_tls *tls, size_t *len)
     return (const char *)name;
 }
 
-int nsx_tls_session_reused(struct nsx_tls *tls)
+int
+nsx_tls_session_reused(struct nsx_tls *tls)
 {
     return is_done(tls) && SSL_session_reused(tls->ssl);
 }
 
-struct x509_st *nsx_tls_peer_cert(struct nsx_tls *tls)
+struct x509_st *
+nsx_tls_peer_cert(struct nsx_tls *tls)
 {
-    STACK_OF(X509) *chain;
+    STACK_OF(X509) * chain;
 
     if (tls->trial.leaf)
         return tls->trial.leaf;
@@ -70,19 +79,22 @@ struct x509_st *nsx_tls_peer_cert(struct nsx_tls *tls)
     return chain && sk_X509_num(chain) ? sk_X509_value(chain, 0) : NULL;
 }
 
-struct x509_st *nsx_tls_own_cert(struct nsx_tls *tls)
+struct x509_st *
+nsx_tls_own_cert(struct nsx_tls *tls)
 {
     return SSL_get_certificate(tls->ssl);
 }
 
-size_t nsx_tls_chain_count(struct nsx_tls *tls)
+size_t
+nsx_tls_chain_count(struct nsx_tls *tls)
 {
     STACK_OF(X509) *chain = SSL_get_peer_cert_chain(tls->ssl);
 
     return chain ? (size_t)sk_X509_num(chain) : 0;
 }
 
-struct x509_st *nsx_tls_chain_cert(struct nsx_tls *tls, size_t i)
+struct x509_st *
+nsx_tls_chain_cert(struct nsx_tls *tls, size_t i)
 {
     if (i >= nsx_tls_chain_count(tls))
         return NULL;
@@ -91,7 +103,8 @@ struct x509_st *nsx_tls_chain_cert(struct nsx_tls *tls, size_t i)
 
 /* Without the extended master secret a TLS 1.2 exporter can be the same on
  * two connections (RFC 7627 1). */
-static int exporter_binds(struct nsx_tls *tls)
+static int
+exporter_binds(struct nsx_tls *tls)
 {
     if (SSL_version(tls->ssl) >= TLS1_3_VERSION)
         return 1;
@@ -103,7 +116,8 @@ static int exporter_binds(struct nsx_tls *tls)
 #endif
 }
 
-int nsx_tls_binding_exporter(struct nsx_tls *tls, struct nsx_buf *out)
+int
+nsx_tls_binding_exporter(struct nsx_tls *tls, struct nsx_buf *out)
 {
     unsigned char key[NSX_TLS_EXPORTER];
     int ok;
@@ -118,7 +132,8 @@ int nsx_tls_binding_exporter(struct nsx_tls *tls, struct nsx_buf *out)
     return ok;
 }
 
-int nsx_tls_binding_end_point(struct nsx_tls *tls, struct nsx_buf *out)
+int
+nsx_tls_binding_end_point(struct nsx_tls *tls, struct nsx_buf *out)
 {
     X509 *cert = nsx_tls_peer_cert(tls);
 
@@ -126,12 +141,14 @@ int nsx_tls_binding_end_point(struct nsx_tls *tls, struct nsx_buf *out)
         && nsx_tls_cert_end_point(cert, out);
 }
 
-enum nsx_tls_staple nsx_tls_staple(struct nsx_tls *tls)
+enum nsx_tls_staple
+nsx_tls_staple(struct nsx_tls *tls)
 {
     return tls->staple;
 }
 
-const char *nsx_tls_library(void)
+const char *
+nsx_tls_library(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);
 }

@@ -7,7 +7,8 @@
 
 #define PUBKEY_MARK "pub$"
 
-static int hex_value(char c)
+static int
+hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -19,7 +20,8 @@ static int hex_value(char c)
 }
 
 /* 1 when hex is pairs of digits (colons skipped) that fit the digest. */
-static int read_hex(const char *hex, struct nsx_tls_pin *pin)
+static int
+read_hex(const char *hex, struct nsx_tls_pin *pin)
 {
     size_t digits = 0;
 
@@ -38,7 +40,8 @@ static int read_hex(const char *hex, struct nsx_tls_pin *pin)
     return digits > 0 && digits % 2 == 0;
 }
 
-static const char *name_by_length(size_t digest_len)
+static const char *
+name_by_length(size_t digest_len)
 {
     switch (digest_len) {
     case 16:
@@ -53,7 +56,8 @@ static const char *name_by_length(size_t digest_len)
 }
 
 /* Copies a digest's name in lower case.  0 when it is none. */
-static int read_name(const char *name, size_t len, struct nsx_tls_pin *pin)
+static int
+read_name(const char *name, size_t len, struct nsx_tls_pin *pin)
 {
     size_t i;
 
@@ -62,14 +66,13 @@ static int read_name(const char *name, size_t len, struct nsx_tls_pin *pin)
     for (i = 0; i < len; i++) {
         char c = name[i];
 
-        pin->digest_name[i] =
-            c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        pin->digest_name[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
     }
     return 1;
 }
 
-static int name_the_digest(const char *name, size_t name_len,
-                           struct nsx_tls_pin *pin)
+static int
+name_the_digest(const char *name, size_t name_len, struct nsx_tls_pin *pin)
 {
     const EVP_MD *md;
 
@@ -83,8 +86,9 @@ static int name_the_digest(const char *name, size_t name_len,
     return md && (size_t)EVP_MD_size(md) == pin->digest_len;
 }
 
-nsx_status nsx_tls_pin_parse(const char *text, struct nsx_tls_pin *out,
-                             struct nsx_error *e)
+nsx_status
+nsx_tls_pin_parse(const char *text, struct nsx_tls_pin *out,
+                  struct nsx_error *e)
 {
     const char *hex = text, *dollar;
     const char *name = NULL;
@@ -107,7 +111,8 @@ nsx_status nsx_tls_pin_parse(const char *text, struct nsx_tls_pin *out,
                          "SSL_fingerprint: invalid fingerprint '%s'", text);
 }
 
-static int fits(X509 *cert, const struct nsx_tls_pin *pin)
+static int
+fits(X509 *cert, const struct nsx_tls_pin *pin)
 {
     const EVP_MD *md = EVP_get_digestbyname(pin->digest_name);
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -122,8 +127,9 @@ static int fits(X509 *cert, const struct nsx_tls_pin *pin)
         && memcmp(digest, pin->digest, len) == 0;
 }
 
-int nsx_tls_pin_match(struct x509_st *cert, const struct nsx_tls_pin *pins,
-                      size_t n)
+int
+nsx_tls_pin_match(struct x509_st *cert, const struct nsx_tls_pin *pins,
+                  size_t n)
 {
     size_t i;
 

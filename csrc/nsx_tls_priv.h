@@ -58,8 +58,8 @@ struct nsx_tls_trial {
     struct nsx_tls_record *records;
     size_t count, size, next;
     int limited; /* an authority of the chain has name constraints */
-    int failed; /* a refusal that only a pin can outweigh */
-    int by_pin; /* a pin decided */
+    int failed;  /* a refusal that only a pin can outweigh */
+    int by_pin;  /* a pin decided */
     enum nsx_tls_verdict verdict;
     int x509_error;         /* for the alert, when refused */
     struct nsx_error cause; /* the first refusal */
@@ -138,8 +138,7 @@ int nsx_tls_wants_staple(int ocsp_mode);
 /* The trust anchors of the options: a reference to a store that others may
  * use too, so nothing may be added to it unless check_crl is on; or NULL with
  * *e filled. */
-X509_STORE *nsx_tls_store(const struct nsx_tls_options *o,
-                          struct nsx_error *e);
+X509_STORE *nsx_tls_store(const struct nsx_tls_options *o, struct nsx_error *e);
 
 /* What tells them apart from others: equal while they are unchanged. */
 int nsx_tls_hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o);
@@ -178,8 +177,7 @@ nsx_status nsx_tls_trust_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
                                struct nsx_error *e);
 nsx_status nsx_tls_key_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
                              int *needs_passphrase, struct nsx_error *e);
-nsx_status nsx_tls_protocol_apply(SSL_CTX *ctx,
-                                  const struct nsx_tls_options *o,
+nsx_status nsx_tls_protocol_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
                                   struct nsx_error *e);
 
 /* --- nsx_tls_error.c --- */

@@ -15,29 +15,28 @@ static const struct word {
     const char *text;
     int wire;
     int supported;
-} words[] = {
-    { "SSLv23", 0, 1 },
-    { "SSLv2/3", 0, 1 },
-    { "SSLv2", SSL2_VERSION, 0 },
-    { "SSLv3", SSL3_VERSION, 0 },
-    { "TLSv1", TLS1_VERSION, 1 },
-    { "TLSv1_1", TLS1_1_VERSION, 1 },
-    { "TLSv11", TLS1_1_VERSION, 1 },
-    { "TLSv1_2", TLS1_2_VERSION, 1 },
-    { "TLSv12", TLS1_2_VERSION, 1 },
-    { "TLSv1_3", TLS1_3_VERSION, 1 },
-    { "TLSv13", TLS1_3_VERSION, 1 },
-    { NULL, 0, 0 }
-};
+} words[] = { { "SSLv23", 0, 1 },
+              { "SSLv2/3", 0, 1 },
+              { "SSLv2", SSL2_VERSION, 0 },
+              { "SSLv3", SSL3_VERSION, 0 },
+              { "TLSv1", TLS1_VERSION, 1 },
+              { "TLSv1_1", TLS1_1_VERSION, 1 },
+              { "TLSv11", TLS1_1_VERSION, 1 },
+              { "TLSv1_2", TLS1_2_VERSION, 1 },
+              { "TLSv12", TLS1_2_VERSION, 1 },
+              { "TLSv1_3", TLS1_3_VERSION, 1 },
+              { "TLSv13", TLS1_3_VERSION, 1 },
+              { NULL, 0, 0 } };
 
 /* What the words add up to. */
 struct choice {
-    int named; /* a version was named, or "any" */
-    int only;  /* that version; 0: any */
+    int named;  /* a version was named, or "any" */
+    int only;   /* that version; 0: any */
     int off[4]; /* TLS 1.0 .. 1.3 */
 };
 
-static const struct word *find_word(const char *text, size_t len)
+static const struct word *
+find_word(const char *text, size_t len)
 {
     const struct word *w;
 
@@ -47,22 +46,23 @@ static const struct word *find_word(const char *text, size_t len)
     return NULL;
 }
 
-static nsx_status bad_version(struct nsx_error *e, const char *why,
-                              const char *version)
+static nsx_status
+bad_version(struct nsx_error *e, const char *why, const char *version)
 {
     return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_protocol_apply",
                          "%s: '%s'", why, version);
 }
 
-static nsx_status add_word(struct choice *c, const char *text, size_t len,
-                           const char *version, struct nsx_error *e)
+static nsx_status
+add_word(struct choice *c, const char *text, size_t len, const char *version,
+         struct nsx_error *e)
 {
     int not = len > 0 && text[0] == '!';
-    const struct word *w = find_word(text + not, len - (size_t)not);
+    const struct word *w = find_word(text + not, len - (size_t) not );
 
     if (!w)
         return bad_version(e, "invalid SSL_version specified", version);
-    if (not) {
+    if (not ) {
         if (w->wire >= TLS1_VERSION)
             c->off[w->wire - TLS1_VERSION] = 1;
         return NSX_OK;
@@ -70,20 +70,22 @@ static nsx_status add_word(struct choice *c, const char *text, size_t len,
     if (!w->supported)
         return bad_version(e, "SSL_version not supported", version);
     if (c->named && c->only != w->wire)
-        return bad_version(
-            e, "cannot set multiple SSL protocols in SSL_version", version);
+        return bad_version(e,
+                           "cannot set multiple SSL protocols in SSL_version",
+                           version);
     c->named = 1;
     c->only = w->wire;
     return NSX_OK;
 }
 
-static size_t blanks(const char *s)
+static size_t
+blanks(const char *s)
 {
     return strspn(s, " \t\r\n");
 }
 
-static nsx_status parse_version(struct choice *c, const char *version,
-                                struct nsx_error *e)
+static nsx_status
+parse_version(struct choice *c, const char *version, struct nsx_error *e)
 {
     const char *p = version;
     nsx_status st = NSX_OK;
@@ -103,14 +105,16 @@ static nsx_status parse_version(struct choice *c, const char *version,
     return st;
 }
 
-static int allowed(const struct choice *c, int wire)
+static int
+allowed(const struct choice *c, int wire)
 {
     return (c->only == 0 || c->only == wire) && !c->off[wire - TLS1_VERSION];
 }
 
 /* "Any" starts at TLS 1.2, or higher where the system's policy says so; only
  * who switches both 1.2 and 1.3 off gets the older ones. */
-static int lowest(const struct choice *c, SSL_CTX *ctx)
+static int
+lowest(const struct choice *c, SSL_CTX *ctx)
 {
     int system = (int)SSL_CTX_get_min_proto_version(ctx);
 
@@ -121,7 +125,8 @@ static int lowest(const struct choice *c, SSL_CTX *ctx)
     return system > TLS1_2_VERSION ? system : TLS1_2_VERSION;
 }
 
-static void switch_off(SSL_CTX *ctx, const struct choice *c)
+static void
+switch_off(SSL_CTX *ctx, const struct choice *c)
 {
     if (!allowed(c, TLS1_VERSION))
         SSL_CTX_set_options(ctx, SSL_OP_NO_TLSv1);
@@ -133,8 +138,8 @@ static void switch_off(SSL_CTX *ctx, const struct choice *c)
         SSL_CTX_set_options(ctx, SSL_OP_NO_TLSv1_3);
 }
 
-static nsx_status apply_version(SSL_CTX *ctx, const char *version,
-                                struct nsx_error *e)
+static nsx_status
+apply_version(SSL_CTX *ctx, const char *version, struct nsx_error *e)
 {
     struct choice c;
     int wire, left = 0;
@@ -153,8 +158,8 @@ static nsx_status apply_version(SSL_CTX *ctx, const char *version,
     return NSX_OK;
 }
 
-static nsx_status refuse(struct nsx_error *e, const char *option,
-                         const char *value)
+static nsx_status
+refuse(struct nsx_error *e, const char *option, const char *value)
 {
     char why[NSX_ERROR_TEXT];
 
@@ -163,8 +168,8 @@ static nsx_status refuse(struct nsx_error *e, const char *option,
                          "%s '%s' can't be used: %s", option, value, why);
 }
 
-static nsx_status append_protocol(struct nsx_buf *list, const char *name,
-                                  struct nsx_error *e)
+static nsx_status
+append_protocol(struct nsx_buf *list, const char *name, struct nsx_error *e)
 {
     size_t len = strlen(name);
     unsigned char octet = (unsigned char)len;
@@ -181,8 +186,8 @@ static nsx_status append_protocol(struct nsx_buf *list, const char *name,
     return NSX_OK;
 }
 
-static nsx_status apply_alpn(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                             struct nsx_error *e)
+static nsx_status
+apply_alpn(SSL_CTX *ctx, const struct nsx_tls_options *o, struct nsx_error *e)
 {
     struct nsx_buf list;
     nsx_status st = NSX_OK;
@@ -193,16 +198,16 @@ static nsx_status apply_alpn(SSL_CTX *ctx, const struct nsx_tls_options *o,
         st = append_protocol(&list, o->alpn[i], e);
     /* 0 is success here, alone in the library */
     if (st == NSX_OK && list.len
-        && SSL_CTX_set_alpn_protos(ctx, nsx_buf_data(&list),
-                                   (unsigned)list.len)
+        && SSL_CTX_set_alpn_protos(ctx, nsx_buf_data(&list), (unsigned)list.len)
             != 0)
         st = refuse(e, "SSL_alpn_protocols", o->alpn[0]);
     nsx_buf_free(&list);
     return st;
 }
 
-static nsx_status apply_ciphers(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                                struct nsx_error *e)
+static nsx_status
+apply_ciphers(SSL_CTX *ctx, const struct nsx_tls_options *o,
+              struct nsx_error *e)
 {
     if (o->cipher_list && !SSL_CTX_set_cipher_list(ctx, o->cipher_list))
         return refuse(e, "SSL_cipher_list", o->cipher_list);
@@ -213,9 +218,9 @@ static nsx_status apply_ciphers(SSL_CTX *ctx, const struct nsx_tls_options *o,
     return NSX_OK;
 }
 
-nsx_status nsx_tls_protocol_apply(SSL_CTX *ctx,
-                                  const struct nsx_tls_options *o,
-                                  struct nsx_error *e)
+nsx_status
+nsx_tls_protocol_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
+                       struct nsx_error *e)
 {
     const char *version = o->version ? o->version : DEFAULT_VERSION;
     nsx_status st = apply_version(ctx, version, e);

@@ -18,7 +18,8 @@ struct nsx_tls_sessions {
     struct entry *head;
 };
 
-struct nsx_tls_sessions *nsx_tls_sessions_new(size_t capacity)
+struct nsx_tls_sessions *
+nsx_tls_sessions_new(size_t capacity)
 {
     struct nsx_tls_sessions *s = capacity ? nsx_alloc(sizeof *s) : NULL;
 
@@ -29,7 +30,8 @@ struct nsx_tls_sessions *nsx_tls_sessions_new(size_t capacity)
     return s;
 }
 
-struct nsx_tls_sessions *nsx_tls_sessions_hold(struct nsx_tls_sessions *s)
+struct nsx_tls_sessions *
+nsx_tls_sessions_hold(struct nsx_tls_sessions *s)
 {
     if (s)
         s->refs++;
@@ -37,7 +39,8 @@ struct nsx_tls_sessions *nsx_tls_sessions_hold(struct nsx_tls_sessions *s)
 }
 
 /* Takes the entry out of the list; the entry is the caller's then. */
-static struct entry *unlink_at(struct nsx_tls_sessions *s, struct entry **at)
+static struct entry *
+unlink_at(struct nsx_tls_sessions *s, struct entry **at)
 {
     struct entry *en = *at;
 
@@ -46,14 +49,16 @@ static struct entry *unlink_at(struct nsx_tls_sessions *s, struct entry **at)
     return en;
 }
 
-static void entry_free(struct entry *en)
+static void
+entry_free(struct entry *en)
 {
     SSL_SESSION_free(en->session);
     nsx_free(en->key);
     nsx_free(en);
 }
 
-void nsx_tls_sessions_forget(struct nsx_tls_sessions *s, const char *key)
+void
+nsx_tls_sessions_forget(struct nsx_tls_sessions *s, const char *key)
 {
     struct entry **at = &s->head;
 
@@ -64,7 +69,8 @@ void nsx_tls_sessions_forget(struct nsx_tls_sessions *s, const char *key)
             at = &(*at)->next;
 }
 
-void nsx_tls_sessions_drop(struct nsx_tls_sessions *s)
+void
+nsx_tls_sessions_drop(struct nsx_tls_sessions *s)
 {
     if (!s || --s->refs > 0)
         return;
@@ -72,18 +78,21 @@ void nsx_tls_sessions_drop(struct nsx_tls_sessions *s)
     nsx_free(s);
 }
 
-size_t nsx_tls_sessions_count(const struct nsx_tls_sessions *s)
+size_t
+nsx_tls_sessions_count(const struct nsx_tls_sessions *s)
 {
     return s->count;
 }
 
-static int hash_string(EVP_MD_CTX *md, const char *s)
+static int
+hash_string(EVP_MD_CTX *md, const char *s)
 {
     return EVP_DigestUpdate(md, s ? s : "", s ? strlen(s) + 1 : 1);
 }
 
-int nsx_tls_session_id(const struct nsx_tls *tls,
-                       unsigned char id[NSX_TLS_SESSION_ID])
+int
+nsx_tls_session_id(const struct nsx_tls *tls,
+                   unsigned char id[NSX_TLS_SESSION_ID])
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
@@ -97,7 +106,8 @@ int nsx_tls_session_id(const struct nsx_tls *tls,
     return ok;
 }
 
-static time_t time_of(const SSL_SESSION *session)
+static time_t
+time_of(const SSL_SESSION *session)
 {
 #if OPENSSL_VERSION_NUMBER >= 0x30300000L && !defined(LIBRESSL_VERSION_NUMBER)
     return SSL_SESSION_get_time_ex(session);
@@ -106,20 +116,23 @@ static time_t time_of(const SSL_SESSION *session)
 #endif
 }
 
-static int is_stale(const SSL_SESSION *session)
+static int
+is_stale(const SSL_SESSION *session)
 {
     return !SSL_SESSION_is_resumable(session)
         || time_of(session) + (time_t)SSL_SESSION_get_timeout(session)
-            <= time(NULL);
+        <= time(NULL);
 }
 
 /* A TLS 1.3 ticket is used once (RFC 8446 C.4). */
-static int is_single_use(const SSL_SESSION *session)
+static int
+is_single_use(const SSL_SESSION *session)
 {
     return SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION;
 }
 
-static struct entry **find(struct nsx_tls_sessions *s, const unsigned char *id)
+static struct entry **
+find(struct nsx_tls_sessions *s, const unsigned char *id)
 {
     struct entry **at = &s->head;
 
@@ -128,8 +141,8 @@ static struct entry **find(struct nsx_tls_sessions *s, const unsigned char *id)
     return at;
 }
 
-SSL_SESSION *nsx_tls_sessions_take(struct nsx_tls_sessions *s,
-                                   const unsigned char *id)
+SSL_SESSION *
+nsx_tls_sessions_take(struct nsx_tls_sessions *s, const unsigned char *id)
 {
     struct entry **at = find(s, id), *en;
     SSL_SESSION *session;
@@ -145,7 +158,8 @@ SSL_SESSION *nsx_tls_sessions_take(struct nsx_tls_sessions *s,
     SSL_SESSION_up_ref(session);
     if (is_single_use(session)) {
         entry_free(en);
-    } else {
+    }
+    else {
         en->next = s->head;
         s->head = en;
         s->count++;
@@ -153,7 +167,8 @@ SSL_SESSION *nsx_tls_sessions_take(struct nsx_tls_sessions *s,
     return session;
 }
 
-static void drop_oldest(struct nsx_tls_sessions *s)
+static void
+drop_oldest(struct nsx_tls_sessions *s)
 {
     struct entry **at = &s->head;
 
@@ -162,7 +177,8 @@ static void drop_oldest(struct nsx_tls_sessions *s)
     entry_free(unlink_at(s, at));
 }
 
-static char *copy(const char *text)
+static char *
+copy(const char *text)
 {
     size_t n = strlen(text) + 1;
     char *p = nsx_alloc(n);
@@ -170,8 +186,9 @@ static char *copy(const char *text)
     return p ? memcpy(p, text, n) : NULL;
 }
 
-void nsx_tls_sessions_put(struct nsx_tls_sessions *s, const unsigned char *id,
-                          const char *key, SSL_SESSION *session)
+void
+nsx_tls_sessions_put(struct nsx_tls_sessions *s, const unsigned char *id,
+                     const char *key, SSL_SESSION *session)
 {
     struct entry *en = nsx_alloc(sizeof *en);
 

@@ -20,43 +20,45 @@
 
 #define KEY_SIZE 32u
 
-static nsx_status unusable(struct nsx_error *e, const char *option,
-                           const char *what)
+static nsx_status
+unusable(struct nsx_error *e, const char *option, const char *what)
 {
     char why[NSX_ERROR_TEXT];
 
     nsx_tls_queue_text(why, sizeof why);
-    return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_store", "%s %s can't be used: %s",
-                         option, what, why);
+    return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_store",
+                         "%s %s can't be used: %s", option, what, why);
 }
 
-static int wants_system(const struct nsx_tls_options *o)
+static int
+wants_system(const struct nsx_tls_options *o)
 {
-    return !o->ca_none && !o->ca_pem && !o->ca_file_count
-        && !o->ca_path_count;
+    return !o->ca_none && !o->ca_pem && !o->ca_file_count && !o->ca_path_count;
 }
 
 /* A program with more rights than its user does not listen to the user. */
-static const char *from_environment(const char *name, const char *otherwise)
+static const char *
+from_environment(const char *name, const char *otherwise)
 {
 #ifdef __GLIBC__
     const char *value = secure_getenv(name);
 #else
-    const char *value = getuid() == geteuid() && getgid() == getegid()
-        ? getenv(name)
-        : NULL;
+    const char *value =
+        getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
 #endif
 
     return value ? value : otherwise;
 }
 
-static const char *system_file(void)
+static const char *
+system_file(void)
 {
     return from_environment(X509_get_default_cert_file_env(),
                             X509_get_default_cert_file());
 }
 
-static const char *system_directories(void)
+static const char *
+system_directories(void)
 {
     return from_environment(X509_get_default_cert_dir_env(),
                             X509_get_default_cert_dir());
@@ -64,7 +66,8 @@ static const char *system_directories(void)
 
 /* --- the key --- */
 
-int nsx_tls_hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
+int
+nsx_tls_hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
 {
     int system = wants_system(o);
 
@@ -80,7 +83,8 @@ int nsx_tls_hash_anchors(EVP_MD_CTX *md, const struct nsx_tls_options *o)
                 && nsx_tls_hash_directories(md, system_directories())));
 }
 
-static int make_key(unsigned char *key, const struct nsx_tls_options *o)
+static int
+make_key(unsigned char *key, const struct nsx_tls_options *o)
 {
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     int ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)
@@ -92,7 +96,8 @@ static int make_key(unsigned char *key, const struct nsx_tls_options *o)
 
 /* --- what is in it --- */
 
-static int can_open(const char *file)
+static int
+can_open(const char *file)
 {
     FILE *f = fopen(file, "r");
 
@@ -102,8 +107,8 @@ static int can_open(const char *file)
 }
 
 /* CRLs count only where a file is read as a whole. */
-static nsx_status add_file(X509_STORE *store, const char *file, int whole,
-                           struct nsx_error *e)
+static nsx_status
+add_file(X509_STORE *store, const char *file, int whole, struct nsx_error *e)
 {
     if (!can_open(file))
         return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_store",
@@ -116,7 +121,8 @@ static nsx_status add_file(X509_STORE *store, const char *file, int whole,
 }
 
 /* 1 when one directory of the list exists. */
-static int any_directory(const char *list)
+static int
+any_directory(const char *list)
 {
     char dir[NSX_TLS_MAX_PATH];
     struct stat st;
@@ -127,9 +133,9 @@ static int any_directory(const char *list)
     return 0;
 }
 
-static nsx_status add_directories(X509_STORE *store,
-                                  const struct nsx_tls_options *o,
-                                  struct nsx_error *e)
+static nsx_status
+add_directories(X509_STORE *store, const struct nsx_tls_options *o,
+                struct nsx_error *e)
 {
     size_t i, there = 0;
 
@@ -144,8 +150,8 @@ static nsx_status add_directories(X509_STORE *store,
     return NSX_OK;
 }
 
-static nsx_status add_pem(X509_STORE *store, const struct nsx_tls_options *o,
-                          struct nsx_error *e)
+static nsx_status
+add_pem(X509_STORE *store, const struct nsx_tls_options *o, struct nsx_error *e)
 {
     BIO *bio = o->ca_pem_len <= INT_MAX
         ? BIO_new_mem_buf(o->ca_pem, (int)o->ca_pem_len)
@@ -166,19 +172,21 @@ static nsx_status add_pem(X509_STORE *store, const struct nsx_tls_options *o,
 
 /* Either part may be missing.  What is in the file hides namesakes in the
  * directory, as with OpenSSL's own defaults. */
-static void add_system(X509_STORE *store, int whole)
+static void
+add_system(X509_STORE *store, int whole)
 {
     if (whole) {
         X509_STORE_set_default_paths(store);
-    } else {
+    }
+    else {
         (void)nsx_tls_bundle_add(store, system_file());
         X509_STORE_load_locations(store, NULL, system_directories());
     }
     ERR_clear_error();
 }
 
-static nsx_status fill(X509_STORE *store, const struct nsx_tls_options *o,
-                       struct nsx_error *e)
+static nsx_status
+fill(X509_STORE *store, const struct nsx_tls_options *o, struct nsx_error *e)
 {
     nsx_status st = NSX_OK;
     size_t i;
@@ -194,13 +202,15 @@ static nsx_status fill(X509_STORE *store, const struct nsx_tls_options *o,
     return st == NSX_OK ? add_directories(store, o, e) : st;
 }
 
-static X509_STORE *fresh(const struct nsx_tls_options *o, struct nsx_error *e)
+static X509_STORE *
+fresh(const struct nsx_tls_options *o, struct nsx_error *e)
 {
     X509_STORE *store = X509_STORE_new();
 
     if (!store) {
         nsx_error_set(e, NSX_E_NOMEM, "nsx_tls_store", NULL);
-    } else if (fill(store, o, e) != NSX_OK) {
+    }
+    else if (fill(store, o, e) != NSX_OK) {
         X509_STORE_free(store);
         store = NULL;
     }
@@ -212,7 +222,7 @@ static X509_STORE *fresh(const struct nsx_tls_options *o, struct nsx_error *e)
 static struct shared {
     X509_STORE *store;
     unsigned char key[KEY_SIZE];
-    unsigned long used; /* when, by the clock below */
+    unsigned long used;          /* when, by the clock below */
 } shared[NSX_MAX_SHARED_STORES]; /* they live as long as the process */
 
 static unsigned long uses;
@@ -220,13 +230,15 @@ static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* To a store with CRLs more is added.  A directory's store keeps what it
  * found there, which a file written over would not change. */
-static int may_share(const struct nsx_tls_options *o)
+static int
+may_share(const struct nsx_tls_options *o)
 {
     return !o->check_crl && !o->ca_path_count;
 }
 
 /* The slot of the key, or the one to use for it. */
-static struct shared *slot_of(const unsigned char *key)
+static struct shared *
+slot_of(const unsigned char *key)
 {
     struct shared *oldest = &shared[0];
     size_t i;
@@ -242,8 +254,9 @@ static struct shared *slot_of(const unsigned char *key)
     return oldest;
 }
 
-static X509_STORE *from_shared(const struct nsx_tls_options *o,
-                               const unsigned char *key, struct nsx_error *e)
+static X509_STORE *
+from_shared(const struct nsx_tls_options *o, const unsigned char *key,
+            struct nsx_error *e)
 {
     struct shared *s = slot_of(key);
 
@@ -257,7 +270,8 @@ static X509_STORE *from_shared(const struct nsx_tls_options *o,
     return s->store;
 }
 
-X509_STORE *nsx_tls_store(const struct nsx_tls_options *o, struct nsx_error *e)
+X509_STORE *
+nsx_tls_store(const struct nsx_tls_options *o, struct nsx_error *e)
 {
     unsigned char key[KEY_SIZE];
     X509_STORE *store;

@@ -17,7 +17,8 @@
 #define NAMES_TEXT 96u
 #define NAME_TEXT 64u
 
-static void forget_records(struct nsx_tls_trial *t)
+static void
+forget_records(struct nsx_tls_trial *t)
 {
     size_t i;
 
@@ -28,24 +29,27 @@ static void forget_records(struct nsx_tls_trial *t)
     t->count = t->size = t->next = 0;
 }
 
-void nsx_tls_trial_free(struct nsx_tls_trial *t)
+void
+nsx_tls_trial_free(struct nsx_tls_trial *t)
 {
     forget_records(t);
     X509_free(t->leaf);
     t->leaf = NULL;
 }
 
-static struct nsx_tls *owner(X509_STORE_CTX *x)
+static struct nsx_tls *
+owner(X509_STORE_CTX *x)
 {
-    SSL *ssl = X509_STORE_CTX_get_ex_data(
-        x, SSL_get_ex_data_X509_STORE_CTX_idx());
+    SSL *ssl =
+        X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
 
     return ssl ? SSL_get_app_data(ssl) : NULL;
 }
 
 /* --- recording --- */
 
-static int grow(struct nsx_tls_trial *t)
+static int
+grow(struct nsx_tls_trial *t)
 {
     size_t size = t->size ? t->size * 2 : FIRST_RECORDS;
     struct nsx_tls_record *r;
@@ -64,7 +68,8 @@ static int grow(struct nsx_tls_trial *t)
 }
 
 /* OpenSSL's verify callback: 0 ends the verification. */
-static int record(int ok, X509_STORE_CTX *x)
+static int
+record(int ok, X509_STORE_CTX *x)
 {
     struct nsx_tls_trial *t = &owner(x)->trial;
     struct nsx_tls_record *r;
@@ -80,7 +85,8 @@ static int record(int ok, X509_STORE_CTX *x)
     return 1;
 }
 
-static int pass(int ok, X509_STORE_CTX *x)
+static int
+pass(int ok, X509_STORE_CTX *x)
 {
     (void)ok;
     (void)x;
@@ -89,8 +95,8 @@ static int pass(int ok, X509_STORE_CTX *x)
 
 /* --- words --- */
 
-static void name_text(int type, const struct nsx_buf *name, char *out,
-                      size_t size)
+static void
+name_text(int type, const struct nsx_buf *name, char *out, size_t size)
 {
     if (type == GEN_IPADD
         && inet_ntop(name->len == 4 ? AF_INET : AF_INET6, nsx_buf_data(name),
@@ -100,13 +106,15 @@ static void name_text(int type, const struct nsx_buf *name, char *out,
              (const char *)nsx_buf_data(name));
 }
 
-static int is_address_or_dns(int type, size_t len)
+static int
+is_address_or_dns(int type, size_t len)
 {
     return type == GEN_DNS || (type == GEN_IPADD && (len == 4 || len == 16));
 }
 
 /* "a.example, b.example": the names a certificate has, as far as they fit. */
-static void names_text(X509 *cert, char *out, size_t size)
+static void
+names_text(X509 *cert, char *out, size_t size)
 {
     struct nsx_tls_alt_names *it = nsx_tls_alt_names_open(cert);
     char one[NAME_TEXT];
@@ -131,8 +139,8 @@ static void names_text(X509 *cert, char *out, size_t size)
     nsx_buf_free(&name);
 }
 
-static void blame(struct nsx_tls *tls, int x509_error, const char *check,
-                  const char *what)
+static void
+blame(struct nsx_tls *tls, int x509_error, const char *check, const char *what)
 {
     struct nsx_tls_trial *t = &tls->trial;
 
@@ -142,7 +150,8 @@ static void blame(struct nsx_tls *tls, int x509_error, const char *check,
                   check, what);
 }
 
-static void blame_chain(struct nsx_tls *tls, const struct nsx_tls_record *r)
+static void
+blame_chain(struct nsx_tls *tls, const struct nsx_tls_record *r)
 {
     char what[NSX_ERROR_TEXT], subject[NSX_TLS_SUBJECT_TEXT];
 
@@ -160,21 +169,22 @@ static void blame_chain(struct nsx_tls *tls, const struct nsx_tls_record *r)
           "SSL connect attempt failed: certificate verify failed for ", what);
 }
 
-static void blame_name(struct nsx_tls *tls, const struct nsx_tls_record *r)
+static void
+blame_name(struct nsx_tls *tls, const struct nsx_tls_record *r)
 {
     char what[NSX_ERROR_TEXT], subject[NSX_TLS_SUBJECT_TEXT];
     char names[NAMES_TEXT];
 
     nsx_tls_subject_text(r->cert, subject, sizeof subject);
     names_text(r->cert, names, sizeof names);
-    snprintf(what, sizeof what,
-             "the certificate is not for %s but for %s (%s)",
+    snprintf(what, sizeof what, "the certificate is not for %s but for %s (%s)",
              tls->verify_name, names[0] ? names : "nobody", subject);
-    blame(tls, X509_V_ERR_HOSTNAME_MISMATCH, "hostname verification failed: ",
-          what);
+    blame(tls, X509_V_ERR_HOSTNAME_MISMATCH,
+          "hostname verification failed: ", what);
 }
 
-static void blame_pin(struct nsx_tls *tls)
+static void
+blame_pin(struct nsx_tls *tls)
 {
     struct nsx_tls_trial *t = &tls->trial;
     size_t len = strlen(t->cause.text);
@@ -191,7 +201,8 @@ static void blame_pin(struct nsx_tls *tls)
 
 /* --- judging --- */
 
-static int name_fits(const struct nsx_tls *tls, const struct nsx_tls_record *r)
+static int
+name_fits(const struct nsx_tls *tls, const struct nsx_tls_record *r)
 {
     struct nsx_tls_name_rules rules = tls->config->names;
 
@@ -202,8 +213,8 @@ static int name_fits(const struct nsx_tls *tls, const struct nsx_tls_record *r)
 }
 
 /* With pins, refusals are collected, and the leaf decides. */
-static int judge_pins(struct nsx_tls *tls, const struct nsx_tls_record *r,
-                      int ok)
+static int
+judge_pins(struct nsx_tls *tls, const struct nsx_tls_record *r, int ok)
 {
     const struct nsx_tls_config *c = tls->config;
     struct nsx_tls_trial *t = &tls->trial;
@@ -221,12 +232,14 @@ static int judge_pins(struct nsx_tls *tls, const struct nsx_tls_record *r,
     return 0;
 }
 
-static int judge(struct nsx_tls *tls, const struct nsx_tls_record *r, int ok)
+static int
+judge(struct nsx_tls *tls, const struct nsx_tls_record *r, int ok)
 {
     if (!ok || !r->cert) {
         blame_chain(tls, r);
         ok = 0;
-    } else if (r->depth == 0 && !name_fits(tls, r)) {
+    }
+    else if (r->depth == 0 && !name_fits(tls, r)) {
         blame_name(tls, r);
         ok = 0;
     }
@@ -235,7 +248,8 @@ static int judge(struct nsx_tls *tls, const struct nsx_tls_record *r, int ok)
     return ok;
 }
 
-int nsx_tls_record_next(struct nsx_tls *tls, struct nsx_tls_record *out)
+int
+nsx_tls_record_next(struct nsx_tls *tls, struct nsx_tls_record *out)
 {
     const struct nsx_tls_trial *t = &tls->trial;
 
@@ -245,7 +259,8 @@ int nsx_tls_record_next(struct nsx_tls *tls, struct nsx_tls_record *out)
     return 1;
 }
 
-void nsx_tls_answer(struct nsx_tls *tls, int ok)
+void
+nsx_tls_answer(struct nsx_tls *tls, int ok)
 {
     struct nsx_tls_trial *t = &tls->trial;
 
@@ -261,7 +276,8 @@ void nsx_tls_answer(struct nsx_tls *tls, int ok)
 }
 
 /* The rules alone decide. */
-static void judge_all(struct nsx_tls *tls)
+static void
+judge_all(struct nsx_tls *tls)
 {
     struct nsx_tls_record r;
 
@@ -270,7 +286,8 @@ static void judge_all(struct nsx_tls *tls)
 }
 
 /* A verification that did not get as far as the leaf proves nothing. */
-static int saw_leaf(const struct nsx_tls_trial *t)
+static int
+saw_leaf(const struct nsx_tls_trial *t)
 {
     size_t i;
 
@@ -281,7 +298,8 @@ static int saw_leaf(const struct nsx_tls_trial *t)
 }
 
 /* 1 when an authority of the chain may speak for some names only. */
-static int is_limited(X509_STORE_CTX *x)
+static int
+is_limited(X509_STORE_CTX *x)
 {
     STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(x);
     int i;
@@ -294,7 +312,8 @@ static int is_limited(X509_STORE_CTX *x)
     return 0;
 }
 
-static void run(struct nsx_tls *tls, X509_STORE_CTX *x)
+static void
+run(struct nsx_tls *tls, X509_STORE_CTX *x)
 {
     struct nsx_tls_trial *t = &tls->trial;
     int verified;
@@ -310,14 +329,16 @@ static void run(struct nsx_tls *tls, X509_STORE_CTX *x)
         t->verdict = tls->config->verify_mode == NSX_TLS_VERIFY_NONE
             ? NSX_TLS_ACCEPTED
             : NSX_TLS_REFUSED;
-    } else if (!tls->config->verify_callback) {
+    }
+    else if (!tls->config->verify_callback) {
         judge_all(tls);
     }
     ERR_clear_error();
 }
 
 /* The handshake goes on in the light of the verdict. */
-static int conclude(struct nsx_tls *tls, X509_STORE_CTX *x)
+static int
+conclude(struct nsx_tls *tls, X509_STORE_CTX *x)
 {
     const struct nsx_tls_trial *t = &tls->trial;
 
@@ -335,7 +356,8 @@ static int conclude(struct nsx_tls *tls, X509_STORE_CTX *x)
 
 /* A renegotiation may not bring another peer (RFC 5746 does not forbid it,
  * but nothing would judge it). */
-static int same_peer(struct nsx_tls *tls, X509_STORE_CTX *x)
+static int
+same_peer(struct nsx_tls *tls, X509_STORE_CTX *x)
 {
     X509 *cert = X509_STORE_CTX_get0_cert(x);
 
@@ -350,7 +372,8 @@ static int same_peer(struct nsx_tls *tls, X509_STORE_CTX *x)
     return 0;
 }
 
-int nsx_tls_trial_verify(X509_STORE_CTX *x, void *unused)
+int
+nsx_tls_trial_verify(X509_STORE_CTX *x, void *unused)
 {
     struct nsx_tls *tls = owner(x);
 
@@ -363,9 +386,11 @@ int nsx_tls_trial_verify(X509_STORE_CTX *x, void *unused)
         && !tls->config->verify_callback) {
         tls->trial.ran = 1;
         tls->trial.verdict = NSX_TLS_ACCEPTED;
-    } else if (!tls->trial.ran) {
+    }
+    else if (!tls->trial.ran) {
         run(tls, x);
-    } else { /* after a pause; the chain is wanted for OCSP */
+    }
+    else { /* after a pause; the chain is wanted for OCSP */
         X509_STORE_CTX_set_verify_cb(x, pass);
         X509_verify_cert(x);
     }

@@ -7,8 +7,8 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-static nsx_status unusable(struct nsx_error *e, const char *option,
-                           const char *what)
+static nsx_status
+unusable(struct nsx_error *e, const char *option, const char *what)
 {
     char why[NSX_ERROR_TEXT];
 
@@ -17,16 +17,16 @@ static nsx_status unusable(struct nsx_error *e, const char *option,
                          "%s %s can't be used: %s", option, what, why);
 }
 
-static nsx_status unreadable(struct nsx_error *e, const char *option,
-                             const char *what)
+static nsx_status
+unreadable(struct nsx_error *e, const char *option, const char *what)
 {
     return nsx_error_set(e, NSX_E_TLS_CONFIG, "nsx_tls_trust_apply",
                          "%s %s can't be used: %s", option, what,
                          strerror(errno));
 }
 
-static nsx_status add_crl_file(SSL_CTX *ctx, const char *file,
-                               struct nsx_error *e)
+static nsx_status
+add_crl_file(SSL_CTX *ctx, const char *file, struct nsx_error *e)
 {
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     BIO *bio = BIO_new_file(file, "r");
@@ -49,15 +49,16 @@ static nsx_status add_crl_file(SSL_CTX *ctx, const char *file,
 }
 
 /* Whether anything will be verified: the chain, or an OCSP answer. */
-static int needs_anchors(const struct nsx_tls_options *o)
+static int
+needs_anchors(const struct nsx_tls_options *o)
 {
     return o->verify_mode != NSX_TLS_VERIFY_NONE || o->verify_callback
         || (o->ocsp_mode != NSX_TLS_OCSP_DEFAULT
             && nsx_tls_wants_staple(o->ocsp_mode));
 }
 
-static nsx_status add_anchors(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                              struct nsx_error *e)
+static nsx_status
+add_anchors(SSL_CTX *ctx, const struct nsx_tls_options *o, struct nsx_error *e)
 {
     X509_STORE *store;
 
@@ -70,12 +71,12 @@ static nsx_status add_anchors(SSL_CTX *ctx, const struct nsx_tls_options *o,
     return NSX_OK;
 }
 
-nsx_status nsx_tls_trust_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
-                               struct nsx_error *e)
+nsx_status
+nsx_tls_trust_apply(SSL_CTX *ctx, const struct nsx_tls_options *o,
+                    struct nsx_error *e)
 {
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
-    unsigned long flags =
-        X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN;
+    unsigned long flags = X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN;
     nsx_status st;
 
     /* On the parameters of the connection, not of the store: an OCSP

@@ -12,13 +12,15 @@ struct identity {
     size_t ip_len; /* 0: a DNS name */
 };
 
-static int is_host_octet(char c)
+static int
+is_host_octet(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
         || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
 }
 
-static int identity_read(struct identity *id, const char *host, size_t len)
+static int
+identity_read(struct identity *id, const char *host, size_t len)
 {
     size_t i;
 
@@ -35,7 +37,8 @@ static int identity_read(struct identity *id, const char *host, size_t len)
     return len > 0 && !nsx_tls_is_numeric(host, len);
 }
 
-static const char *octets(const ASN1_STRING *s, size_t *len)
+static const char *
+octets(const ASN1_STRING *s, size_t *len)
 {
     int n = ASN1_STRING_length(s);
 
@@ -43,8 +46,9 @@ static const char *octets(const ASN1_STRING *s, size_t *len)
     return (const char *)ASN1_STRING_get0_data(s);
 }
 
-static int dns_fits(const ASN1_STRING *s, const struct identity *id,
-                    enum nsx_tls_wildcard rule)
+static int
+dns_fits(const ASN1_STRING *s, const struct identity *id,
+         enum nsx_tls_wildcard rule)
 {
     size_t len;
     const char *name = octets(s, &len);
@@ -52,7 +56,8 @@ static int dns_fits(const ASN1_STRING *s, const struct identity *id,
     return nsx_tls_name_match(name, len, id->host, id->len, rule);
 }
 
-static int ip_fits(const ASN1_STRING *s, const struct identity *id)
+static int
+ip_fits(const ASN1_STRING *s, const struct identity *id)
 {
     size_t len;
     const char *ip = octets(s, &len);
@@ -61,8 +66,9 @@ static int ip_fits(const ASN1_STRING *s, const struct identity *id)
 }
 
 /* 1 when an alternative name fits; *dns_names counts those of type DNS. */
-static int alt_names_fit(X509 *cert, const struct identity *id,
-                         enum nsx_tls_wildcard rule, size_t *dns_names)
+static int
+alt_names_fit(X509 *cert, const struct identity *id, enum nsx_tls_wildcard rule,
+              size_t *dns_names)
 {
     GENERAL_NAMES *names;
     int i, fits = 0;
@@ -73,7 +79,8 @@ static int alt_names_fit(X509 *cert, const struct identity *id,
 
         if (g->type == GEN_IPADD && id->ip_len) {
             fits = ip_fits(g->d.iPAddress, id);
-        } else if (g->type == GEN_DNS && !id->ip_len) {
+        }
+        else if (g->type == GEN_DNS && !id->ip_len) {
             ++*dns_names;
             fits = dns_fits(g->d.dNSName, id, rule);
         }
@@ -82,7 +89,8 @@ static int alt_names_fit(X509 *cert, const struct identity *id,
     return fits;
 }
 
-static int ip_in_cn_allowed(const struct identity *id, int ip_in_cn)
+static int
+ip_in_cn_allowed(const struct identity *id, int ip_in_cn)
 {
     if (ip_in_cn == 4)
         return id->ip_len == 4;
@@ -93,7 +101,8 @@ static int ip_in_cn_allowed(const struct identity *id, int ip_in_cn)
 
 /* What OpenSSL takes for a host name in a CN, and so holds against name
  * constraints. */
-static int is_plain_name(const char *cn, size_t n)
+static int
+is_plain_name(const char *cn, size_t n)
 {
     size_t i, dots = 0;
 
@@ -111,22 +120,25 @@ static int is_plain_name(const char *cn, size_t n)
     return dots > 0;
 }
 
-static int ip_is_name(const char *cn, size_t n, const struct identity *id,
-                      const struct nsx_tls_name_rules *rules)
+static int
+ip_is_name(const char *cn, size_t n, const struct identity *id,
+           const struct nsx_tls_name_rules *rules)
 {
     return !rules->cn_limited && ip_in_cn_allowed(id, rules->ip_in_cn)
         && n == id->len && memcmp(cn, id->host, n) == 0;
 }
 
-static int host_is_name(const char *cn, size_t n, const struct identity *id,
-                        const struct nsx_tls_name_rules *rules)
+static int
+host_is_name(const char *cn, size_t n, const struct identity *id,
+             const struct nsx_tls_name_rules *rules)
 {
     return (!rules->cn_limited || is_plain_name(cn, n))
         && nsx_tls_name_match(cn, n, id->host, id->len, rules->in_cn);
 }
 
-static int common_name_fits(X509 *cert, const struct identity *id,
-                            const struct nsx_tls_name_rules *rules)
+static int
+common_name_fits(X509 *cert, const struct identity *id,
+                 const struct nsx_tls_name_rules *rules)
 {
     X509_NAME *subject = X509_get_subject_name(cert);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
@@ -135,8 +147,9 @@ static int common_name_fits(X509 *cert, const struct identity *id,
 
     if (at < 0)
         return 0;
-    len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(
-                                         X509_NAME_get_entry(subject, at)));
+    len = ASN1_STRING_to_UTF8(&utf8,
+                              X509_NAME_ENTRY_get_data(
+                                  X509_NAME_get_entry(subject, at)));
     if (len < 0)
         return 0;
     fits = id->ip_len
@@ -146,9 +159,9 @@ static int common_name_fits(X509 *cert, const struct identity *id,
     return fits;
 }
 
-int nsx_tls_cert_names_host(struct x509_st *cert, const char *host,
-                            size_t host_len,
-                            const struct nsx_tls_name_rules *rules)
+int
+nsx_tls_cert_names_host(struct x509_st *cert, const char *host, size_t host_len,
+                        const struct nsx_tls_name_rules *rules)
 {
     struct identity id;
     size_t dns_names = 0;

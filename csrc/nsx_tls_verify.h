@@ -33,7 +33,7 @@ struct nsx_tls_name_rules {
     enum nsx_tls_wildcard in_cn;
     enum nsx_tls_wildcard in_alt;
     enum nsx_tls_check_cn cn;
-    int ip_in_cn; /* an IP literal may equal the CN: 0 no, 4 or 6 that family
+    int ip_in_cn;   /* an IP literal may equal the CN: 0 no, 4 or 6 that family
                      only, any other number both */
     int cn_limited; /* 1: authorities of the chain may speak for some names
                        only (RFC 5280 4.2.1.10), so the CN counts only where
@@ -63,8 +63,7 @@ int nsx_tls_name_match(const char *name, size_t name_len, const char *host,
 /* Octets of the address host denotes (4 or 16, written to out), 0 when it is
  * not an IP literal.  IPv6 may stand in brackets.  IPv4 is decimal without
  * leading zeros, which the resolver takes for octal. */
-size_t nsx_tls_ip_literal(const char *host, size_t len,
-                          unsigned char out[16]);
+size_t nsx_tls_ip_literal(const char *host, size_t len, unsigned char out[16]);
 
 /* 1 for nothing but digits and dots: an IPv4 address, or nothing a host can
  * be called. */

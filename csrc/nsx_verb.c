@@ -35,18 +35,21 @@ static const struct nsx_verb_facts table[NSX_VERB_COUNT_] = {
     [NSX_VERB_OTHER] = { "", '2', 1, 1, 0 },
 };
 
-const struct nsx_verb_facts *nsx_verb_facts(enum nsx_verb verb)
+const struct nsx_verb_facts *
+nsx_verb_facts(enum nsx_verb verb)
 {
     return &table[(size_t)verb < NSX_VERB_COUNT_ ? verb : NSX_VERB_OTHER];
 }
 
-static char upper(char c)
+static char
+upper(char c)
 {
     return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 /* word is in capitals. */
-static int same(const char *text, size_t n, const char *word)
+static int
+same(const char *text, size_t n, const char *word)
 {
     size_t i;
 
@@ -58,12 +61,14 @@ static int same(const char *text, size_t n, const char *word)
     return 1;
 }
 
-static int ends_word(char c)
+static int
+ends_word(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-static size_t word_length(const char *line, size_t len)
+static size_t
+word_length(const char *line, size_t len)
 {
     size_t n = 0;
 
@@ -72,7 +77,8 @@ static size_t word_length(const char *line, size_t len)
     return n;
 }
 
-static int last_word_is(const char *line, size_t len, const char *word)
+static int
+last_word_is(const char *line, size_t len, const char *word)
 {
     size_t start;
 
@@ -84,7 +90,8 @@ static int last_word_is(const char *line, size_t len, const char *word)
     return same(line + start, len - start, word);
 }
 
-enum nsx_verb nsx_verb_find(const char *line, size_t len)
+enum nsx_verb
+nsx_verb_find(const char *line, size_t len)
 {
     size_t n = word_length(line, len);
     enum nsx_verb v;

@@ -3,12 +3,14 @@
  */
 #include "nsx_xtext.h"
 
-static int is_plain(unsigned char c)
+static int
+is_plain(unsigned char c)
 {
     return c >= '!' && c <= '~' && c != '+' && c != '=';
 }
 
-size_t nsx_xtext_size(const char *in, size_t n)
+size_t
+nsx_xtext_size(const char *in, size_t n)
 {
     size_t size = 0;
     size_t i;
@@ -18,7 +20,8 @@ size_t nsx_xtext_size(const char *in, size_t n)
     return size;
 }
 
-void nsx_xtext_encode(const char *in, size_t n, char *out)
+void
+nsx_xtext_encode(const char *in, size_t n, char *out)
 {
     static const char hex[] = "0123456789ABCDEF";
     size_t i;
@@ -28,7 +31,8 @@ void nsx_xtext_encode(const char *in, size_t n, char *out)
 
         if (is_plain(c)) {
             *out++ = in[i];
-        } else {
+        }
+        else {
             *out++ = '+';
             *out++ = hex[c >> 4];
             *out++ = hex[c & 15];

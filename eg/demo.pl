@@ -55,10 +55,12 @@ if ($class->can('send_message')) {
 # what came between two of its writings is a flight.
 sub serve {
     my $client = shift;
-    my $server = NSX::Test::Server->start(smtp => {
-        extensions => [ 'PIPELINING', '8BITMIME', 'SIZE 10485760' ],
-        gather     => 1,    # replies leave together when all is answered
-    });
+    my $server = NSX::Test::Server->start(
+        smtp => {
+            extensions => ['PIPELINING', '8BITMIME', 'SIZE 10485760'],
+            gather     => 1,    # replies leave together when all is answered
+        }
+    );
     $client->($server->host, $server->port);
     my $log     = $server->finish;
     my @flights = map { $_->{in} } $server->turns($log->{connections}[0]);
@@ -77,7 +79,7 @@ sub send_classic {
     ) or die "no connection: $@\n";
 
     my $size = length($message) + ($message =~ tr/\n//);    # as CRLF
-    $smtp->mail($from, Bits => 8, Size => $size)
+           $smtp->mail($from, Bits => 8, Size => $size)
         && $smtp->to(@to)
         && $smtp->data
         && $smtp->datasend($message)
@@ -99,8 +101,8 @@ sub check {
         unless $mail->{data} eq $wanted
         && $mail->{from} eq $from
         && "@{ $mail->{to} }" eq "@to";
-    printf "\n--- %d octets delivered, byte for byte what was sent "
-        . "(line ends as CRLF)\n", length $mail->{data};
+    printf "\n--- %d octets delivered, byte for byte what was sent " . "(line ends as CRLF)\n",
+        length $mail->{data};
 }
 
 sub send_whole {
@@ -114,9 +116,11 @@ sub send_whole {
 
 sub compare {
     my ($classic, $whole) = @_;
-    printf "%-38s %s\n", scalar(@$classic) . ' flights, a command at a time', scalar(@$whole) . ' flights, send_message';
+    printf "%-38s %s\n", scalar(@$classic) . ' flights, a command at a time',
+        scalar(@$whole) . ' flights, send_message';
     for my $n (0 .. $#$classic) {
-        printf "%-38s %s\n", map { defined $_ ? ($n + 1) . ': ' . gist($_) : '' } $classic->[$n], $whole->[$n];
+        printf "%-38s %s\n", map { defined $_ ? ($n + 1) . ': ' . gist($_) : '' } $classic->[$n],
+            $whole->[$n];
     }
 }
 

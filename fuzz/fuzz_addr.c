@@ -7,7 +7,8 @@
 #include "nsx_limits.h"
 
 /* One past the quoted string, comment or pair at i, or 0 when it is open. */
-static size_t close_quote(const char *in, size_t n, size_t i)
+static size_t
+close_quote(const char *in, size_t n, size_t i)
 {
     for (i++; i < n; i++) {
         if (in[i] == '"')
@@ -17,7 +18,8 @@ static size_t close_quote(const char *in, size_t n, size_t i)
     return 0;
 }
 
-static size_t close_comment(const char *in, size_t n, size_t i)
+static size_t
+close_comment(const char *in, size_t n, size_t i)
 {
     size_t depth = 0;
 
@@ -30,7 +32,8 @@ static size_t close_comment(const char *in, size_t n, size_t i)
     return 0;
 }
 
-static size_t close_angle(const char *in, size_t n, size_t i)
+static size_t
+close_angle(const char *in, size_t n, size_t i)
 {
     while (++i < n) {
         size_t end = in[i] == '"' ? close_quote(in, n, i) : 0;
@@ -44,7 +47,8 @@ static size_t close_angle(const char *in, size_t n, size_t i)
 }
 
 /* The first pair anywhere, for inputs without an '@' outside. */
-static int first_pair(const char *in, size_t n, size_t *from, size_t *to)
+static int
+first_pair(const char *in, size_t n, size_t *from, size_t *to)
 {
     for (*from = 0; *from < n && in[*from] != '<'; ++*from)
         ;
@@ -54,7 +58,8 @@ static int first_pair(const char *in, size_t n, size_t *from, size_t *to)
 }
 
 /* The last pair: 1 with its place, or 0 when there is none. */
-static int reference(const char *in, size_t n, size_t *from, size_t *to)
+static int
+reference(const char *in, size_t n, size_t *from, size_t *to)
 {
     size_t i = 0;
     int found = 0, address_outside = 0;
@@ -82,7 +87,8 @@ static int reference(const char *in, size_t n, size_t *from, size_t *to)
     return found;
 }
 
-static size_t count(const char *in, size_t n, char c)
+static size_t
+count(const char *in, size_t n, char c)
 {
     size_t i, found = 0;
 
@@ -91,7 +97,8 @@ static size_t count(const char *in, size_t n, char c)
     return found;
 }
 
-static void check_trimmed(const struct nsx_addr *a)
+static void
+check_trimmed(const struct nsx_addr *a)
 {
     static const char space[] = " \t\n\v\f\r";
 
@@ -101,7 +108,8 @@ static void check_trimmed(const struct nsx_addr *a)
           || strchr(space, a->text[a->len - 1]) == NULL);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *in = (const char *)data;
     struct nsx_addr a;

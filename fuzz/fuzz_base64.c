@@ -5,7 +5,8 @@
 #include "fuzz.h"
 #include "nsx_base64.h"
 
-static void *block(size_t n)
+static void *
+block(size_t n)
 {
     void *p = malloc(n > 0 ? n : 1);
 
@@ -13,7 +14,8 @@ static void *block(size_t n)
     return p;
 }
 
-static void decode(const char *in, size_t n)
+static void
+decode(const char *in, size_t n)
 {
     unsigned char *raw = block(nsx_base64_decoded_size(n));
     size_t len = 0, size;
@@ -31,7 +33,8 @@ static void decode(const char *in, size_t n)
     free(raw);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t n = nsx_base64_encoded_size(size), len = 0;
     char *text = block(n);

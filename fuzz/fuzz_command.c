@@ -8,9 +8,12 @@
 #include "nsx_command.h"
 #include "nsx_xtext.h"
 
-enum { CONTINUES = 128 };
+enum {
+    CONTINUES = 128
+};
 
-static void check_xtext(const char *p, size_t n)
+static void
+check_xtext(const char *p, size_t n)
 {
     size_t size = nsx_xtext_size(p, n), i, back = 0;
     char *out = malloc(size + 1);
@@ -34,7 +37,8 @@ static void check_xtext(const char *p, size_t n)
     free(out);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct nsx_error e;
     struct nsx_buf b;

@@ -9,9 +9,13 @@
 #include "fuzz.h"
 #include "nsx_dot.h"
 
-enum { HEAD = 3, ROOM_KINDS = 64 };
+enum {
+    HEAD = 3,
+    ROOM_KINDS = 64
+};
 
-static size_t reference(const char *in, size_t n, int convert, char *out)
+static size_t
+reference(const char *in, size_t n, int convert, char *out)
 {
     size_t len = 0, i;
     int bol = 1, cr = 0;
@@ -39,8 +43,9 @@ static size_t reference(const char *in, size_t n, int convert, char *out)
     return len + 3;
 }
 
-static size_t encode(struct nsx_dot *d, const char *in, size_t n, size_t piece,
-                     size_t room, char *out)
+static size_t
+encode(struct nsx_dot *d, const char *in, size_t n, size_t piece, size_t room,
+       char *out)
 {
     char *space = malloc(room);
     size_t len = 0, taken, put, k;
@@ -61,7 +66,8 @@ static size_t encode(struct nsx_dot *d, const char *in, size_t n, size_t piece,
     return len + nsx_dot_end(d, out + len);
 }
 
-static size_t count_ends(const char *p, size_t n)
+static size_t
+count_ends(const char *p, size_t n)
 {
     size_t i, found = n >= 3 && memcmp(p, ".\r\n", 3) == 0;
 
@@ -70,7 +76,8 @@ static size_t count_ends(const char *p, size_t n)
     return found;
 }
 
-static int naive_bare(const char *in, size_t n)
+static int
+naive_bare(const char *in, size_t n)
 {
     size_t i;
 
@@ -80,7 +87,8 @@ static int naive_bare(const char *in, size_t n)
     return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *in = (const char *)data + HEAD;
     struct nsx_dot d;

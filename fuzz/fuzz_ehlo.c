@@ -9,14 +9,16 @@
 
 #include <ctype.h>
 
-static int is_word(const char *line, size_t len, size_t i)
+static int
+is_word(const char *line, size_t len, size_t i)
 {
     unsigned char c = i < len ? (unsigned char)line[i] : ' ';
 
     return c < 128 && (isalnum(c) || c == '_');
 }
 
-static size_t run_at(const char *line, size_t len, size_t at)
+static size_t
+run_at(const char *line, size_t len, size_t at)
 {
     size_t end = at;
 
@@ -28,7 +30,8 @@ static size_t run_at(const char *line, size_t len, size_t at)
     return end - at;
 }
 
-static void check_line(const char *line, size_t len)
+static void
+check_line(const char *line, size_t len)
 {
     struct nsx_capability c;
     int found = nsx_ehlo_line(line, len, &c);
@@ -49,7 +52,8 @@ static void check_line(const char *line, size_t len)
     CHECK(i == len || line[i] == '\n');
 }
 
-static int same(const char *a, const char *b, size_t n)
+static int
+same(const char *a, const char *b, size_t n)
 {
     for (; n > 0; n--, a++, b++) {
         int x = (unsigned char)*a, y = (unsigned char)*b;
@@ -60,13 +64,15 @@ static int same(const char *a, const char *b, size_t n)
     return 1;
 }
 
-static int is_blank(char c)
+static int
+is_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
 
 /* 1 when list holds word between blanks. */
-static int has(const char *list, size_t len, const char *word, size_t n)
+static int
+has(const char *list, size_t len, const char *word, size_t n)
 {
     size_t at;
 
@@ -79,7 +85,8 @@ static int has(const char *list, size_t len, const char *word, size_t n)
 }
 
 /* Each word once, and none but the list's. */
-static void check_distinct(const char *list, size_t len)
+static void
+check_distinct(const char *list, size_t len)
 {
     char *out = malloc(len + 1);
     size_t n = nsx_ehlo_distinct(list, len, out), from = 0, to;
@@ -96,7 +103,8 @@ static void check_distinct(const char *list, size_t len)
     free(out);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *in = (const char *)data;
 

@@ -36,7 +36,8 @@ struct wire {
 };
 
 /* Counts replies by their last lines, as the client sees them. */
-static void count(struct wire *w, const uint8_t *p, size_t n)
+static void
+count(struct wire *w, const uint8_t *p, size_t n)
 {
     size_t i;
 
@@ -47,14 +48,16 @@ static void count(struct wire *w, const uint8_t *p, size_t n)
                 w->twos += w->line[0] == '2';
             }
             w->at = 0;
-        } else if (w->at < 4) {
+        }
+        else if (w->at < 4) {
             w->line[w->at++] = p[i];
         }
     }
 }
 
-static nsx_status wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
-                            size_t *done, struct nsx_error *e)
+static nsx_status
+wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n, size_t *done,
+          struct nsx_error *e)
 {
     struct wire *w = ctx;
     size_t k = w->in_len < w->readable ? w->in_len : w->readable;
@@ -63,8 +66,8 @@ static nsx_status wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
     k = k < n ? k : n;
     if (k == 0)
         return w->in_len == 0 && w->is_over
-                 ? nsx_error_set(e, NSX_E_EOF, __func__, NULL)
-                 : NSX_WANT_READ;
+            ? nsx_error_set(e, NSX_E_EOF, __func__, NULL)
+            : NSX_WANT_READ;
     memcpy(buf, w->in, k);
     count(w, w->in, k);
     w->in += k;
@@ -74,9 +77,9 @@ static nsx_status wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
     return NSX_OK;
 }
 
-static nsx_status wire_send(void *ctx, struct nsx_io *io, const void *buf,
-                            size_t n, int more, size_t *done,
-                            struct nsx_error *e)
+static nsx_status
+wire_send(void *ctx, struct nsx_io *io, const void *buf, size_t n, int more,
+          size_t *done, struct nsx_error *e)
 {
     struct wire *w = ctx;
     size_t k = n < w->writable ? n : w->writable;
@@ -94,33 +97,37 @@ static nsx_status wire_send(void *ctx, struct nsx_io *io, const void *buf,
     return NSX_OK;
 }
 
-static size_t wire_pending(void *ctx)
+static size_t
+wire_pending(void *ctx)
 {
     (void)ctx;
     return 0;
 }
 
-static void wire_shutdown(void *ctx, struct nsx_io *io)
+static void
+wire_shutdown(void *ctx, struct nsx_io *io)
 {
     (void)ctx;
     (void)io;
 }
 
-static void wire_free(void *ctx)
+static void
+wire_free(void *ctx)
 {
     (void)ctx;
 }
 
-static const struct nsx_transport transport = {
-    "wire", wire_recv, wire_send, wire_pending, wire_shutdown, wire_free
-};
+static const struct nsx_transport transport = { "wire",        wire_recv,
+                                                wire_send,     wire_pending,
+                                                wire_shutdown, wire_free };
 
 struct source {
     size_t at, piece;
     int waits, turn, fails;
 };
 
-static nsx_status pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+pull(void *ctx, const char **ptr, size_t *len)
 {
     struct source *s = ctx;
     size_t left = sizeof body - 1 - s->at;
@@ -135,7 +142,8 @@ static nsx_status pull(void *ctx, const char **ptr, size_t *len)
     return NSX_OK;
 }
 
-static int again(void *ctx)
+static int
+again(void *ctx)
 {
     ((struct source *)ctx)->at = 0;
     return 1;
@@ -146,21 +154,23 @@ struct seen {
     size_t mails, datas, ends, bodies, bad;
 };
 
-static int begins(const char *p, size_t n, const char *word)
+static int
+begins(const char *p, size_t n, const char *word)
 {
     return n >= strlen(word) && memcmp(p, word, strlen(word)) == 0;
 }
 
 /* A body, or as much of it as went out; 0 where it is no such. */
-static size_t take_body(const char *p, size_t n, const char *want,
-                        size_t want_n)
+static size_t
+take_body(const char *p, size_t n, const char *want, size_t want_n)
 {
     size_t k = n < want_n ? n : want_n;
 
     return memcmp(p, want, k) == 0 ? k : 0;
 }
 
-static size_t take_bdat(struct seen *x, const char *p, size_t n)
+static size_t
+take_bdat(struct seen *x, const char *p, size_t n)
 {
     char size[64];
     size_t k;
@@ -169,8 +179,7 @@ static size_t take_bdat(struct seen *x, const char *p, size_t n)
     CHECK(begins(p, n, size) || memcmp(p, size, n) == 0);
     if (n <= strlen(size))
         return n;
-    k = take_body(p + strlen(size), n - strlen(size), lines,
-                  sizeof lines - 1);
+    k = take_body(p + strlen(size), n - strlen(size), lines, sizeof lines - 1);
     CHECK(k > 0);
     x->bodies++;
     x->ends += k == sizeof lines - 1;
@@ -178,7 +187,8 @@ static size_t take_bdat(struct seen *x, const char *p, size_t n)
 }
 
 /* Behind DATA: a body, a dot alone, or another command where it was refused. */
-static size_t take_data(struct seen *x, const char *p, size_t n)
+static size_t
+take_data(struct seen *x, const char *p, size_t n)
 {
     size_t k;
 
@@ -192,7 +202,8 @@ static size_t take_data(struct seen *x, const char *p, size_t n)
     return begins(p, n, ".\r\n") ? 3 : 0;
 }
 
-static void walk(struct seen *x, const struct wire *w)
+static void
+walk(struct seen *x, const struct wire *w)
 {
     static const char *const verbs[] = { "MAIL FROM:<", "RCPT TO:<", "DATA\r\n",
                                          "RSET\r\n" };
@@ -221,7 +232,8 @@ static void walk(struct seen *x, const struct wire *w)
     }
 }
 
-static void set_caps(struct nsx_caps *c, unsigned bits)
+static void
+set_caps(struct nsx_caps *c, unsigned bits)
 {
     static const char *const offers[] = { "PIPELINING", "CHUNKING",
                                           "LIMITS RCPTMAX=2", "SIZE 1000",
@@ -233,7 +245,8 @@ static void set_caps(struct nsx_caps *c, unsigned bits)
             (void)nsx_caps_line(c, offers[i], strlen(offers[i]));
 }
 
-static void check_now(const struct nsx_message *m, const struct wire *w)
+static void
+check_now(const struct nsx_message *m, const struct wire *w)
 {
     struct seen x;
 
@@ -248,7 +261,8 @@ static void check_now(const struct nsx_message *m, const struct wire *w)
         CHECK(x.bodies == 0 || w->twos >= 2 * x.bodies);
 }
 
-static void check_end(const struct nsx_message *m, const struct wire *w)
+static void
+check_end(const struct nsx_message *m, const struct wire *w)
 {
     struct nsx_message_result r;
     struct seen x;
@@ -268,7 +282,8 @@ static void check_end(const struct nsx_message *m, const struct wire *w)
     CHECK(!r.is_reusable || nsx_session_outstanding(m->session) == 0);
 }
 
-static void run(struct nsx_message *m, struct wire *w)
+static void
+run(struct nsx_message *m, struct wire *w)
 {
     int round, stuck = 0;
 
@@ -289,7 +304,8 @@ static void run(struct nsx_message *m, struct wire *w)
             w->in++;
             w->in_len--;
             w->readable = k % 48;
-        } else if (stuck++ > STUCK * 64) {
+        }
+        else if (stuck++ > STUCK * 64) {
             CHECK(nsx_message_timed_out(m) == NSX_STEP_DONE);
             return;
         }
@@ -297,7 +313,8 @@ static void run(struct nsx_message *m, struct wire *w)
     nsx_message_cancel(m);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const to[RCPTS] = { "<a@x>", "<b@y>", "<c@x>" };
     static struct wire w;

@@ -13,7 +13,8 @@ struct outcome {
     nsx_errcode code;
 };
 
-static void mix(struct outcome *o, const char *p, size_t n)
+static void
+mix(struct outcome *o, const char *p, size_t n)
 {
     const uint64_t prime = 1099511628211u;
     size_t i;
@@ -23,7 +24,8 @@ static void mix(struct outcome *o, const char *p, size_t n)
     o->hash = (o->hash ^ n) * prime;
 }
 
-static void take_line(struct outcome *o, const struct nsx_reply_line *line)
+static void
+take_line(struct outcome *o, const struct nsx_reply_line *line)
 {
     CHECK(line->code != NULL);
     CHECK(line->text >= line->code + NSX_CODE_DIGITS);
@@ -34,8 +36,8 @@ static void take_line(struct outcome *o, const struct nsx_reply_line *line)
 }
 
 /* Parses what has arrived; garbage lines are skipped, as callers may. */
-static nsx_status parse(struct nsx_channel *ch, struct nsx_reply *r,
-                        struct outcome *o)
+static nsx_status
+parse(struct nsx_channel *ch, struct nsx_reply *r, struct outcome *o)
 {
     struct nsx_reply_line line;
     size_t used;
@@ -48,10 +50,12 @@ static nsx_status parse(struct nsx_channel *ch, struct nsx_reply *r,
             take_line(o, &line);
             if (!line.more)
                 nsx_reply_init(r);
-        } else if (s == NSX_ERROR && ch->error.code == NSX_E_NONE) {
+        }
+        else if (s == NSX_ERROR && ch->error.code == NSX_E_NONE) {
             mix(o, line.text, line.text_len);
             nsx_reply_init(r);
-        } else {
+        }
+        else {
             return s;
         }
         CHECK(used > 0);
@@ -59,7 +63,8 @@ static nsx_status parse(struct nsx_channel *ch, struct nsx_reply *r,
     }
 }
 
-static struct outcome deliver(const uint8_t *p, size_t n, size_t piece)
+static struct outcome
+deliver(const uint8_t *p, size_t n, size_t piece)
 {
     struct outcome o = { 14695981039346656037u, 0, NSX_E_NONE };
     struct nsx_channel ch;
@@ -81,7 +86,8 @@ static struct outcome deliver(const uint8_t *p, size_t n, size_t piece)
     return o;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct outcome whole, pieces;
 

@@ -15,9 +15,15 @@
 #include <string.h>
 #include "nsx_sasl.h"
 
-enum { BINDING = 1, AUTHZID = 2, REALM = 4, DIGITS = 4 };
+enum {
+    BINDING = 1,
+    AUTHZID = 2,
+    REALM = 4,
+    DIGITS = 4
+};
 
-static struct nsx_octets octets(const char *text)
+static struct nsx_octets
+octets(const char *text)
 {
     struct nsx_octets o;
 
@@ -26,7 +32,8 @@ static struct nsx_octets octets(const char *text)
     return o;
 }
 
-static struct nsx_sasl_config make_config(unsigned switches)
+static struct nsx_sasl_config
+make_config(unsigned switches)
 {
     struct nsx_sasl_config c;
 
@@ -48,7 +55,8 @@ static struct nsx_sasl_config make_config(unsigned switches)
 }
 
 /* A high iteration count is allowed, but costs the fuzzer its speed. */
-static int too_slow(const uint8_t *p, size_t n)
+static int
+too_slow(const uint8_t *p, size_t n)
 {
     size_t i, digits = 0;
 
@@ -58,8 +66,9 @@ static int too_slow(const uint8_t *p, size_t n)
 }
 
 /* A copy of exact size lets the sanitizer see one octet too far. */
-static nsx_status step(struct nsx_sasl *s, const uint8_t *p, size_t n,
-                       struct nsx_buf *out, struct nsx_error *e)
+static nsx_status
+step(struct nsx_sasl *s, const uint8_t *p, size_t n, struct nsx_buf *out,
+     struct nsx_error *e)
 {
     uint8_t *copy = malloc(n ? n : 1);
     nsx_status st;
@@ -74,8 +83,9 @@ static nsx_status step(struct nsx_sasl *s, const uint8_t *p, size_t n,
     return st;
 }
 
-static void converse(struct nsx_sasl *s, const uint8_t *p, size_t n,
-                     struct nsx_buf *out, struct nsx_error *e)
+static void
+converse(struct nsx_sasl *s, const uint8_t *p, size_t n, struct nsx_buf *out,
+         struct nsx_error *e)
 {
     int present;
 
@@ -96,7 +106,8 @@ static void converse(struct nsx_sasl *s, const uint8_t *p, size_t n,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct nsx_sasl_mech *m;
     struct nsx_sasl_config config;

@@ -9,7 +9,9 @@
 #include "fuzz.h"
 #include "nsx_session.h"
 
-enum { ROOM = 1 << 16 };
+enum {
+    ROOM = 1 << 16
+};
 
 struct wire {
     const uint8_t *in; /* what the server will say */
@@ -21,8 +23,9 @@ struct wire {
     size_t moved_in;
 };
 
-static nsx_status wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
-                            size_t *done, struct nsx_error *e)
+static nsx_status
+wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n, size_t *done,
+          struct nsx_error *e)
 {
     struct wire *w = ctx;
     size_t k = w->in_len < w->readable ? w->in_len : w->readable;
@@ -41,9 +44,9 @@ static nsx_status wire_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
     return NSX_OK;
 }
 
-static nsx_status wire_send(void *ctx, struct nsx_io *io, const void *buf,
-                            size_t n, int more, size_t *done,
-                            struct nsx_error *e)
+static nsx_status
+wire_send(void *ctx, struct nsx_io *io, const void *buf, size_t n, int more,
+          size_t *done, struct nsx_error *e)
 {
     struct wire *w = ctx;
     size_t k = n < w->writable ? n : w->writable;
@@ -62,26 +65,29 @@ static nsx_status wire_send(void *ctx, struct nsx_io *io, const void *buf,
     return NSX_OK;
 }
 
-static size_t wire_pending(void *ctx)
+static size_t
+wire_pending(void *ctx)
 {
     (void)ctx;
     return 0;
 }
 
-static void wire_shutdown(void *ctx, struct nsx_io *io)
+static void
+wire_shutdown(void *ctx, struct nsx_io *io)
 {
     (void)ctx;
     (void)io;
 }
 
-static void wire_free(void *ctx)
+static void
+wire_free(void *ctx)
 {
     (void)ctx;
 }
 
-static const struct nsx_transport transport = {
-    "wire", wire_recv, wire_send, wire_pending, wire_shutdown, wire_free
-};
+static const struct nsx_transport transport = { "wire",        wire_recv,
+                                                wire_send,     wire_pending,
+                                                wire_shutdown, wire_free };
 
 struct model {
     struct wire w;
@@ -98,7 +104,8 @@ struct model {
     int body_fails;
 };
 
-static nsx_status body_pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+body_pull(void *ctx, const char **ptr, size_t *len)
 {
     static const char octets[256] = "any octets\r\n.\r\n";
     struct model *m = ctx;
@@ -116,7 +123,8 @@ static nsx_status body_pull(void *ctx, const char **ptr, size_t *len)
     return NSX_OK;
 }
 
-static int is_one_line(const char *line, size_t n)
+static int
+is_one_line(const char *line, size_t n)
 {
     size_t i;
 
@@ -128,7 +136,8 @@ static int is_one_line(const char *line, size_t n)
     return 1;
 }
 
-static void push(struct model *m, const char *line, size_t n)
+static void
+push(struct model *m, const char *line, size_t n)
 {
     enum nsx_verb verb = nsx_verb_find(line, n);
     struct nsx_error e;
@@ -149,7 +158,8 @@ static void push(struct model *m, const char *line, size_t n)
     m->queue[m->last++].sent_at = m->w.want_len;
 }
 
-static void begin_body(struct model *m, size_t n, int fails)
+static void
+begin_body(struct model *m, size_t n, int fails)
 {
     struct nsx_source source = { NULL, body_pull, NULL, NULL };
     struct nsx_error e;
@@ -162,7 +172,8 @@ static void begin_body(struct model *m, size_t n, int fails)
     m->body_fails = fails;
 }
 
-static void check_answer(struct model *m)
+static void
+check_answer(struct model *m)
 {
     const struct nsx_answer *a = nsx_session_reply(&m->s);
     const char *in = (const char *)nsx_buf_data(&m->ch.in);
@@ -188,7 +199,8 @@ static void check_answer(struct model *m)
         CHECK(m->queue[m->first].index == a->index);
 }
 
-static void take(struct model *m)
+static void
+take(struct model *m)
 {
     const struct nsx_answer *a = nsx_session_reply(&m->s);
     size_t before = m->s.queue.count;
@@ -201,15 +213,16 @@ static void take(struct model *m)
     m->first += before - m->s.queue.count;
 }
 
-static void step(struct model *m)
+static void
+step(struct model *m)
 {
     size_t in = m->w.moved_in, out = m->w.out_len;
     enum nsx_step got = nsx_session_step(&m->s);
 
     CHECK(m->w.moved_in - in <= NSX_STEP_OCTETS);
     CHECK(m->w.out_len - out <= NSX_STEP_OCTETS + NSX_BLOCK_SIZE);
-    CHECK(m->ch.in.len <= NSX_MAX_REPLY + NSX_MAX_REPLY_LINE
-                              + 2 * NSX_READ_SIZE);
+    CHECK(m->ch.in.len
+          <= NSX_MAX_REPLY + NSX_MAX_REPLY_LINE + 2 * NSX_READ_SIZE);
     CHECK((got == NSX_STEP_REPLY) == (m->s.answer.used > 0));
     if (got == NSX_STEP_DONE && m->s.state == NSX_SESSION_READY) {
         CHECK(nsx_session_unsent(&m->s) == 0);
@@ -225,38 +238,70 @@ static const char script[] =
     "220 hi\r\n250 ok\r\n250-a\r\n250 b\r\n354 go\r\n550 no\r\n421 bye\r\n"
     "250 x\r\nnoise\r\n250-\n250\r\n";
 
-static const char *const lines[] = {
-    "MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n", "RSET\r\n",
-    "BDAT 4 LAST\r\n", "NOOP", "A\rB\r\n", "A\nB\r\n", "X\r\nY\r\n", "\r\n"
-};
+static const char *const lines[] = { "MAIL FROM:<a@b>\r\n",
+                                     "RCPT TO:<c@d>\r\n",
+                                     "DATA\r\n",
+                                     "RSET\r\n",
+                                     "BDAT 4 LAST\r\n",
+                                     "NOOP",
+                                     "A\rB\r\n",
+                                     "A\nB\r\n",
+                                     "X\r\nY\r\n",
+                                     "\r\n" };
 
-static void act(struct model *m, uint8_t what, uint8_t n)
+static void
+act(struct model *m, uint8_t what, uint8_t n)
 {
     const char *line = lines[n % (sizeof lines / sizeof *lines)];
 
     switch (what % 16) {
     case 0:
-    case 1: push(m, line, strlen(line)); break;
-    case 2: m->w.readable += n; break;
-    case 3: m->w.readable += (size_t)n * 2048; break;
-    case 4: m->w.writable += n; break;
-    case 5: m->w.writable += (size_t)n * 2048; break;
-    case 6: begin_body(m, (size_t)n * 97, 0); break;
-    case 7: begin_body(m, n, n % 8 == 0); break;
-    case 8: m->w.broken = n > 250 ? 1 + n % 2 : m->w.broken; break;
-    case 9: (void)nsx_session_look(&m->s); break;
-    case 10: (void)nsx_session_probe(&m->s); break;
+    case 1:
+        push(m, line, strlen(line));
+        break;
+    case 2:
+        m->w.readable += n;
+        break;
+    case 3:
+        m->w.readable += (size_t)n * 2048;
+        break;
+    case 4:
+        m->w.writable += n;
+        break;
+    case 5:
+        m->w.writable += (size_t)n * 2048;
+        break;
+    case 6:
+        begin_body(m, (size_t)n * 97, 0);
+        break;
+    case 7:
+        begin_body(m, n, n % 8 == 0);
+        break;
+    case 8:
+        m->w.broken = n > 250 ? 1 + n % 2 : m->w.broken;
+        break;
+    case 9:
+        (void)nsx_session_look(&m->s);
+        break;
+    case 10:
+        (void)nsx_session_probe(&m->s);
+        break;
     case 11:
         if (n > 240)
             (void)nsx_session_timed_out(&m->s);
         break;
     case 12:
-    case 13: take(m); break;
-    default: step(m); break;
+    case 13:
+        take(m);
+        break;
+    default:
+        step(m);
+        break;
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct model m;
     size_t actions, i;

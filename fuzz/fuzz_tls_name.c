@@ -7,12 +7,14 @@
 #include "fuzz.h"
 #include "nsx_tls_verify.h"
 
-static char lower(char c)
+static char
+lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-static int equal(const char *a, const char *b, size_t n)
+static int
+equal(const char *a, const char *b, size_t n)
 {
     size_t i;
 
@@ -22,14 +24,16 @@ static int equal(const char *a, const char *b, size_t n)
     return 1;
 }
 
-static size_t stripped(const char *s, size_t n)
+static size_t
+stripped(const char *s, size_t n)
 {
     while (n > 0 && s[n - 1] == '.')
         n--;
     return n;
 }
 
-static size_t dots(const char *s, size_t n)
+static size_t
+dots(const char *s, size_t n)
 {
     size_t i, found = 0;
 
@@ -39,8 +43,9 @@ static size_t dots(const char *s, size_t n)
 }
 
 /* A match means: equal, or one star stands for octets of the first label. */
-static void check_match(const char *name, size_t n, const char *host, size_t h,
-                        enum nsx_tls_wildcard rule)
+static void
+check_match(const char *name, size_t n, const char *host, size_t h,
+            enum nsx_tls_wildcard rule)
 {
     const char *star = memchr(name, '*', n);
     size_t prefix, suffix, i;
@@ -61,7 +66,8 @@ static void check_match(const char *name, size_t n, const char *host, size_t h,
     CHECK(prefix == 0 || h < 4 || !equal(host, "xn--", 4));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *name = (const char *)data + 1, *host;
     enum nsx_tls_wildcard rule;
@@ -79,9 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (nsx_tls_name_match(name, n, host, h, rule))
         check_match(name, n, host, stripped(host, h), rule);
     else
-        CHECK(n == 0 || n != stripped(host, h)
-              || memchr(host, '\0', h) || !equal(name, host, n < h ? n : h)
-              || memchr(name, '*', n));
+        CHECK(n == 0 || n != stripped(host, h) || memchr(host, '\0', h)
+              || !equal(name, host, n < h ? n : h) || memchr(name, '*', n));
     CHECK(!nsx_tls_name_match(name, n, name, n, rule) || n > 0);
     len = nsx_tls_ip_literal(host, h, ip);
     CHECK(len == 0 || len == 4 || len == 16);

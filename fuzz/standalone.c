@@ -10,7 +10,8 @@
 
 static int replayed;
 
-static void replay_file(FILE *f)
+static void
+replay_file(FILE *f)
 {
     const size_t most = 1 << 20;
     uint8_t *block = malloc(most), *exact;
@@ -28,7 +29,8 @@ static void replay_file(FILE *f)
     replayed++;
 }
 
-static int replay(const char *path)
+static int
+replay(const char *path)
 {
     char name[4096];
     struct dirent *entry;
@@ -52,7 +54,8 @@ static int replay(const char *path)
     return closedir(dir) != 0;
 }
 
-int main(int argc, char **argv)
+int
+main(int argc, char **argv)
 {
     int i;
 

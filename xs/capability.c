@@ -38,8 +38,7 @@ add_capability(pTHX_ HV *esmtp, SV *line, int *more)
         return;
     TAINT_NOT; /* what was parsed is trusted */
     keyword = upper(aTHX_ cap.keyword, cap.keyword_len);
-    if (strEQ(SvPVX(keyword), "AUTH")
-        && hv_exists_ent(esmtp, keyword, 0)) {
+    if (strEQ(SvPVX(keyword), "AUTH") && hv_exists_ent(esmtp, keyword, 0)) {
         value = HeVAL(hv_fetch_ent(esmtp, keyword, 0, 0));
         sv_catpvs(value, " ");
         sv_catpvn(value, cap.params, cap.params_len);

@@ -33,12 +33,12 @@ typedef struct {
     SV *keys[NSX_KEY_COUNT];
     struct nsx_default defaults[NSX_METHOD_COUNT];
     struct nsx_methods classes[NSX_CLASSES];
-    int class_at;         /* the one looked at last */
-    XSUBADDR_t addr_xsub; /* our _addr, which stock calls as a function */
-    GV *addr[2];          /* where scripts may put another in its place */
-    int in_place;         /* 1 once Net::SMTP's own names are ours */
-    char *block;          /* NSX_BLOCK_SIZE octets for bodies, or NULL */
-    int block_lent;       /* 1 while a call has it */
+    int class_at;               /* the one looked at last */
+    XSUBADDR_t addr_xsub;       /* our _addr, which stock calls as a function */
+    GV *addr[2];                /* where scripts may put another in its place */
+    int in_place;               /* 1 once Net::SMTP's own names are ours */
+    char *block;                /* NSX_BLOCK_SIZE octets for bodies, or NULL */
+    int block_lent;             /* 1 while a call has it */
     struct nsx_waiting waiting; /* whose octets wait in it */
 } nsx_cxt;
 

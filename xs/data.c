@@ -110,8 +110,8 @@ finish_block(struct nsx_dot *dot, char *block, size_t n)
 }
 
 static int
-send_body(pTHX_ struct nsx_op *op, struct nsx_dot *dot,
-          struct nsx_text *body, int finish)
+send_body(pTHX_ struct nsx_op *op, struct nsx_dot *dot, struct nsx_text *body,
+          int finish)
 {
     char *block;
     int ok = 1;
@@ -120,7 +120,7 @@ send_body(pTHX_ struct nsx_op *op, struct nsx_dot *dot,
     block = nsx_block_borrow(aTHX);
     do {
         size_t n = nsx_text_encode(dot, body, block,
-                                NSX_BLOCK_SIZE - NSX_DOT_END_ROOM);
+                                   NSX_BLOCK_SIZE - NSX_DOT_END_ROOM);
         int last = nsx_text_done(body);
 
         if (last && finish)

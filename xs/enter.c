@@ -34,4 +34,3 @@ nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args)
     nsx_op_begin_waiting(aTHX_ op, self, n, args);
     send_waiting(aTHX_ op);
 }
-

@@ -38,54 +38,54 @@ enum nsx_digit {
 
 /* The methods that other methods are built on: each is looked up on the
  * object's class, and its override, where there is one, is called. */
-#define NSX_METHODS(X)                                                      \
-    X(command)                                                              \
-    X(response)                                                             \
-    X(getline)                                                              \
-    X(ungetline)                                                            \
-    X(parse_response)                                                       \
-    X(set_status)                                                           \
-    X(DEF_REPLY_CODE)                                                       \
-    X(debug)                                                                \
-    X(debug_print)                                                          \
-    X(message)                                                              \
-    X(code)                                                                 \
-    X(status)                                                               \
-    X(datasend)                                                             \
-    X(rawdatasend)                                                          \
-    X(dataend)                                                              \
-    X(tied_fh)                                                              \
-    X(unsupported)                                                          \
-    X(_is_closed)                                                           \
-    X(_syswrite_with_timeout)                                               \
-    X(_set_status_closed)                                                   \
-    X(_set_status_timeout)                                                  \
-    X(supports)                                                             \
-    X(_EHLO)                                                                \
-    X(_HELO)                                                                \
-    X(_MAIL)                                                                \
-    X(_RCPT)                                                                \
-    X(_SEND)                                                                \
-    X(_SAML)                                                                \
-    X(_SOML)                                                                \
-    X(_VRFY)                                                                \
-    X(_EXPN)                                                                \
-    X(_HELP)                                                                \
-    X(_RSET)                                                                \
-    X(_NOOP)                                                                \
-    X(_QUIT)                                                                \
-    X(_DATA)                                                                \
-    X(_BDAT)                                                                \
-    X(_ETRN)                                                                \
-    X(_AUTH)                                                                \
-    X(_STARTTLS)                                                            \
+#define NSX_METHODS(X)                                                         \
+    X(command)                                                                 \
+    X(response)                                                                \
+    X(getline)                                                                 \
+    X(ungetline)                                                               \
+    X(parse_response)                                                          \
+    X(set_status)                                                              \
+    X(DEF_REPLY_CODE)                                                          \
+    X(debug)                                                                   \
+    X(debug_print)                                                             \
+    X(message)                                                                 \
+    X(code)                                                                    \
+    X(status)                                                                  \
+    X(datasend)                                                                \
+    X(rawdatasend)                                                             \
+    X(dataend)                                                                 \
+    X(tied_fh)                                                                 \
+    X(unsupported)                                                             \
+    X(_is_closed)                                                              \
+    X(_syswrite_with_timeout)                                                  \
+    X(_set_status_closed)                                                      \
+    X(_set_status_timeout)                                                     \
+    X(supports)                                                                \
+    X(_EHLO)                                                                   \
+    X(_HELO)                                                                   \
+    X(_MAIL)                                                                   \
+    X(_RCPT)                                                                   \
+    X(_SEND)                                                                   \
+    X(_SAML)                                                                   \
+    X(_SOML)                                                                   \
+    X(_VRFY)                                                                   \
+    X(_EXPN)                                                                   \
+    X(_HELP)                                                                   \
+    X(_RSET)                                                                   \
+    X(_NOOP)                                                                   \
+    X(_QUIT)                                                                   \
+    X(_DATA)                                                                   \
+    X(_BDAT)                                                                   \
+    X(_ETRN)                                                                   \
+    X(_AUTH)                                                                   \
+    X(_STARTTLS)                                                               \
     X(timeout)
 
 enum nsx_method {
 #define X(name) NSX_M_##name,
     NSX_METHODS(X)
 #undef X
-        NSX_METHOD_COUNT
+    NSX_METHOD_COUNT
 };
 
 /* How octets reach the descriptor. */
@@ -98,10 +98,10 @@ enum nsx_handle {
 struct nsx_object {
     struct nsx_channel ch;
     struct nsx_session session; /* on ch; nothing is under way between calls */
-    struct nsx_buf out;     /* the command being built */
-    int waits;              /* 1 while octets of it wait to be sent */
-    int64_t until;          /* when the wait that goes on ends, 0: it begins */
-    int64_t touched;        /* when datasend or a reply was last here */
+    struct nsx_buf out;         /* the command being built */
+    int waits;                  /* 1 while octets of it wait to be sent */
+    int64_t until;   /* when the wait that goes on ends, 0: it begins */
+    int64_t touched; /* when datasend or a reply was last here */
     enum nsx_handle handle;
     Pid_t owner;            /* the process that may say goodbye on it */
     int inherited;          /* 1 in a thread that cloned a TLS object */

@@ -24,8 +24,7 @@ static int
 readable_now(pTHX_ struct nsx_op *op)
 {
     if (op->obj->handle == NSX_HANDLE_TIED)
-        return SvTRUE(
-            nsx_call_function(aTHX_ "_tied_pending", 1, &op->self));
+        return SvTRUE(nsx_call_function(aTHX_ "_tied_pending", 1, &op->self));
     return nsx_channel_pending(&op->obj->ch) > 0;
 }
 

@@ -6,14 +6,11 @@
 #include "context.h"
 
 static const char *const key_names[NSX_KEY_COUNT] = {
-    "net_cmd_code",        "net_cmd_resp",
-    "net_cmd_last_ch",     "net_cmd_debug",
-    "net_cmd_lines",       "net_cmd_partial",
-    "net_smtp_esmtp",      "net_smtp_exact_addr",
-    "net_smtp_chunking",   "net_smtp_hello_domain",
-    "net_smtp_bare_cr",    "net_smtp_debug_secrets",
-    "net_smtp_lmtp",
-    "io_socket_timeout",
+    "net_cmd_code",          "net_cmd_resp",        "net_cmd_last_ch",
+    "net_cmd_debug",         "net_cmd_lines",       "net_cmd_partial",
+    "net_smtp_esmtp",        "net_smtp_exact_addr", "net_smtp_chunking",
+    "net_smtp_hello_domain", "net_smtp_bare_cr",    "net_smtp_debug_secrets",
+    "net_smtp_lmtp",         "io_socket_timeout",
 };
 
 void

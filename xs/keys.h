@@ -16,10 +16,10 @@ enum nsx_key {
     NSX_K_EXACT,    /* true: ExactAddresses */
     NSX_K_CHUNKING, /* exists: the message goes by BDAT */
     NSX_K_HELLO_DOMAIN,
-    NSX_K_BARE_CR,    /* what becomes of a bare CR in a body */
+    NSX_K_BARE_CR,       /* what becomes of a bare CR in a body */
     NSX_K_DEBUG_SECRETS, /* true: Debug shows credentials */
-    NSX_K_LMTP,       /* true: LMTP is spoken, LHLO is said for EHLO */
-    NSX_K_IO_TIMEOUT, /* IO::Socket's timeout */
+    NSX_K_LMTP,          /* true: LMTP is spoken, LHLO is said for EHLO */
+    NSX_K_IO_TIMEOUT,    /* IO::Socket's timeout */
     NSX_KEY_COUNT
 };
 

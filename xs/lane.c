@@ -57,7 +57,8 @@ store(pTHX_ struct nsx_straight *l)
 /* Goes on the general way, within the deadline of the wait that began here:
  * the reply's digit. */
 static int
-reply_generally(pTHX_ struct nsx_straight *l, enum nsx_wait waited, int64_t deadline)
+reply_generally(pTHX_ struct nsx_straight *l, enum nsx_wait waited,
+                int64_t deadline)
 {
     struct nsx_op op;
 
@@ -155,7 +156,8 @@ command(pTHX_ struct nsx_straight *l, enum nsx_verb verb, const char *text,
     struct nsx_error e;
 
     e.code = NSX_E_NONE;
-    if (!nsx_straight_is_same_file(aTHX_ l) || build(s, text, path, &e) != NSX_OK
+    if (!nsx_straight_is_same_file(aTHX_ l)
+        || build(s, text, path, &e) != NSX_OK
         || nsx_session_commit(s, verb, 0, &e) != NSX_OK) {
         nsx_session_reset(s);
         return 0;
@@ -170,8 +172,7 @@ nsx_lane_mail(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_addr path;
     struct nsx_straight l;
 
-    return nsx_straight_enter(aTHX_ &l, self, 0)
-        && !l.fact[NSX_K_CHUNKING]
+    return nsx_straight_enter(aTHX_ &l, self, 0) && !l.fact[NSX_K_CHUNKING]
         && find_path(aTHX_ &l, addr, &path)
         && command(aTHX_ &l, NSX_VERB_MAIL, "MAIL FROM:", &path, ok);
 }
@@ -182,7 +183,8 @@ nsx_lane_rcpt(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_addr path;
     struct nsx_straight l;
 
-    return nsx_straight_enter(aTHX_ &l, self, 0) && find_path(aTHX_ &l, addr, &path)
+    return nsx_straight_enter(aTHX_ &l, self, 0)
+        && find_path(aTHX_ &l, addr, &path)
         && command(aTHX_ &l, NSX_VERB_RCPT, "RCPT TO:", &path, ok);
 }
 
@@ -205,9 +207,8 @@ nsx_lane_datasend(pTHX_ SV *self, SV *text)
     struct nsx_op op;
     struct nsx_straight l;
 
-    if (!nsx_straight_enter(aTHX_ &l, self, 1)
-        || l.fact[NSX_K_BARE_CR] || l.obj->waits
-        || l.obj->ch.transport || !l.fact[NSX_K_DEBUG])
+    if (!nsx_straight_enter(aTHX_ &l, self, 1) || l.fact[NSX_K_BARE_CR]
+        || l.obj->waits || l.obj->ch.transport || !l.fact[NSX_K_DEBUG])
         return 0;
     op.gv = l.gv;
     op.obj = l.obj;
@@ -224,7 +225,8 @@ nsx_lane_dataend(pTHX_ SV *self, int *ok)
 
     e.code = NSX_E_NONE;
     if (!nsx_straight_enter(aTHX_ &l, self, 1) || !l.obj->waits
-        || !nsx_waiting_is_steady(aTHX) || !nsx_straight_is_same_file(aTHX_ &l))
+        || !nsx_waiting_is_steady(aTHX)
+        || !nsx_straight_is_same_file(aTHX_ &l))
         return 0;
     nsx_straight_leave(aTHX_ &l, &op);
     nsx_part_begin(aTHX_ &watch, &op);

@@ -54,8 +54,7 @@ nsx_layer_leave(pTHX_ struct nsx_waiting *w)
 
 /* Sends without Perl: 1, or 0 with the channel dead. */
 static int
-send_octets(struct nsx_object *obj, const char *data, size_t n,
-            double timeout)
+send_octets(struct nsx_object *obj, const char *data, size_t n, double timeout)
 {
     int64_t deadline = nsx_deadline_after(timeout);
 
@@ -113,9 +112,9 @@ layer_pushed(pTHX_ PerlIO *f, const char *mode, SV *arg, PerlIO_funcs *tab)
     PerlIOSelf(f, struct layer)->waiting = NULL;
     /* Buffered, at its end or in error: as the layer below is. */
     PerlIOBase(f)->flags |= PerlIOBase(PerlIONext(f))->flags
-        & (PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_UTF8
-           | PERLIO_F_EOF | PERLIO_F_ERROR | PERLIO_F_LINEBUF
-           | PERLIO_F_UNBUF | PERLIO_F_CRLF);
+        & (PERLIO_F_CANREAD | PERLIO_F_CANWRITE | PERLIO_F_UTF8 | PERLIO_F_EOF
+           | PERLIO_F_ERROR | PERLIO_F_LINEBUF | PERLIO_F_UNBUF
+           | PERLIO_F_CRLF);
     return 0;
 }
 
@@ -135,12 +134,11 @@ layer_popped(pTHX_ PerlIO *f)
 }
 
 /* What the layer below is asked when the octets are sent. */
-#define ASK(type, name)            \
-    static type                    \
-    layer_##name(pTHX_ PerlIO *f)  \
-    {                              \
-        send_first(aTHX_ f);       \
-        return (type)PerlIO_##name(f); \
+#define ASK(type, name)                                                        \
+    static type layer_##name(pTHX_ PerlIO *f)                                  \
+    {                                                                          \
+        send_first(aTHX_ f);                                                   \
+        return (type)PerlIO_##name(f);                                         \
     }
 ASK(IV, fileno)
 ASK(Off_t, tell)

@@ -48,9 +48,8 @@ set_option(pTHX_ struct nsx_envelope *v, HV *from, enum nsx_option o,
     if (!value)
         return NSX_OK;
     text = SvPV(value, len);
-    return index < 0
-        ? nsx_envelope_set(v, o, text, len, e)
-        : nsx_envelope_set_rcpt(v, (size_t)index, o, text, len, e);
+    return index < 0 ? nsx_envelope_set(v, o, text, len, e)
+                     : nsx_envelope_set_rcpt(v, (size_t)index, o, text, len, e);
 }
 
 static nsx_status
@@ -119,7 +118,8 @@ nsx_letter_new(pTHX_ SV *talk, HV *message)
     fill_rules(aTHX_ &l->m.rules, message);
     nsx_letter_source(aTHX_ l, &source);
     l->m.envelope.idn_help = nsx_flag(aTHX_ message, "lacks_idn")
-        ? "Net::LibIDN2 or Net::IDN::Encode" : NULL;
+        ? "Net::LibIDN2 or Net::IDN::Encode"
+        : NULL;
     if (fill_envelope(aTHX_ &l->m.envelope, message, &e) != NSX_OK
         || nsx_message_start(&l->m, &t->session, &source, &e) != NSX_OK)
         return sv_2mortal(newSVpv(e.text, 0));
@@ -143,14 +143,14 @@ AV *
 nsx_letter_left_out(pTHX_ SV *letter)
 {
     struct letter *l = nsx_letter_of(aTHX_ letter);
-    const unsigned left_out
-        = nsx_envelope_left_out(&l->m.envelope, &l->m.session->caps);
+    const unsigned left_out =
+        nsx_envelope_left_out(&l->m.envelope, &l->m.session->caps);
     AV *names = (AV *)sv_2mortal((SV *)newAV());
     unsigned o;
 
     for (o = 0; left_out >> o && o < NSX_OPT_COUNT_; o++)
         if (left_out >> o & 1u)
-            av_push(names, newSVpv(
-                nsx_option_extension((enum nsx_option)o), 0));
+            av_push(names,
+                    newSVpv(nsx_option_extension((enum nsx_option)o), 0));
     return names;
 }

@@ -8,15 +8,31 @@
 int
 nsx_goes_by_methods(pTHX_ struct nsx_op *op)
 {
-    static const enum nsx_method through[] = {
-        NSX_M_command, NSX_M_response, NSX_M_getline, NSX_M_ungetline,
-        NSX_M_parse_response, NSX_M_set_status, NSX_M_DEF_REPLY_CODE,
-        NSX_M_debug, NSX_M_debug_print, NSX_M_message, NSX_M_code,
-        NSX_M_status, NSX_M_datasend, NSX_M_rawdatasend, NSX_M_dataend,
-        NSX_M__is_closed, NSX_M__syswrite_with_timeout,
-        NSX_M__set_status_closed, NSX_M__set_status_timeout, NSX_M_supports,
-        NSX_M__MAIL, NSX_M__RCPT, NSX_M__RSET, NSX_M__DATA, NSX_M__BDAT
-    };
+    static const enum nsx_method through[] = { NSX_M_command,
+                                               NSX_M_response,
+                                               NSX_M_getline,
+                                               NSX_M_ungetline,
+                                               NSX_M_parse_response,
+                                               NSX_M_set_status,
+                                               NSX_M_DEF_REPLY_CODE,
+                                               NSX_M_debug,
+                                               NSX_M_debug_print,
+                                               NSX_M_message,
+                                               NSX_M_code,
+                                               NSX_M_status,
+                                               NSX_M_datasend,
+                                               NSX_M_rawdatasend,
+                                               NSX_M_dataend,
+                                               NSX_M__is_closed,
+                                               NSX_M__syswrite_with_timeout,
+                                               NSX_M__set_status_closed,
+                                               NSX_M__set_status_timeout,
+                                               NSX_M_supports,
+                                               NSX_M__MAIL,
+                                               NSX_M__RCPT,
+                                               NSX_M__RSET,
+                                               NSX_M__DATA,
+                                               NSX_M__BDAT };
     AV *lines = nsx_fact_array(aTHX_ op->gv, NSX_K_LINES);
     size_t i;
 
@@ -48,8 +64,8 @@ has_handle(pTHX_ struct nsx_op *op, struct letter *l, U32 handles)
 static void
 wait_for(pTHX_ struct nsx_op *op, struct letter *l, nsx_status what)
 {
-    const enum nsx_wait got = nsx_io_wait(&op->obj->ch.io, what,
-                                          nsx_message_deadline(&l->m));
+    const enum nsx_wait got =
+        nsx_io_wait(&op->obj->ch.io, what, nsx_message_deadline(&l->m));
 
     if (got == NSX_WAIT_TIMEOUT)
         (void)nsx_message_timed_out(&l->m);

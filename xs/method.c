@@ -90,8 +90,7 @@ find_class(pTHX_ HV *stash)
 {
     dNSX_CXT;
     const struct mro_meta *meta = HvMROMETA(stash);
-    const U32 generation =
-        PL_sub_generation + meta->cache_gen + meta->pkg_gen;
+    const U32 generation = PL_sub_generation + meta->cache_gen + meta->pkg_gen;
     struct nsx_methods *class = &NSX_CXT->classes[NSX_CXT->class_at];
     int i;
 
@@ -269,8 +268,7 @@ nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
     SV *ret, *copy = sv_newmortal();
 
     if (!cv) /* as the interpreter ends, say */
-        Perl_croak(aTHX_ "Undefined subroutine &Net::SMTP::XS::Cmd::%s",
-                   name);
+        Perl_croak(aTHX_ "Undefined subroutine &Net::SMTP::XS::Cmd::%s", name);
     ENTER;
     name_line_of_call(aTHX_ copy);
     SAVETMPS;

@@ -40,9 +40,8 @@ io_fileno(pTHX_ IO *io)
 static void
 say_goodbye(pTHX_ struct nsx_object *obj, SV *sv)
 {
-    if (obj->ch.transport && obj->owner == PerlProc_getpid()
-        && isGV_with_GP(sv) && GvIO((GV *)sv)
-        && io_fileno(aTHX_ GvIOp((GV *)sv)) == obj->ch.io.fd)
+    if (obj->ch.transport && obj->owner == PerlProc_getpid() && isGV_with_GP(sv)
+        && GvIO((GV *)sv) && io_fileno(aTHX_ GvIOp((GV *)sv)) == obj->ch.io.fd)
         obj->ch.transport->shutdown(obj->ch.transport_ctx, &obj->ch.io);
 }
 
@@ -82,9 +81,8 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     return 0;
 }
 
-static MGVTBL object_vtbl = {
-    NULL, NULL, NULL, NULL, magic_free, NULL, magic_dup, NULL
-};
+static MGVTBL object_vtbl = { NULL,       NULL, NULL,      NULL,
+                              magic_free, NULL, magic_dup, NULL };
 
 GV *
 nsx_glob(pTHX_ SV *self)
@@ -102,7 +100,8 @@ nsx_glob(pTHX_ SV *self)
             Perl_croak(aTHX_ "Can't use an undefined value as a symbol "
                              "reference");
         Perl_croak(aTHX_ "Can't use string (\"%.32s\") as a symbol ref while "
-                         "\"strict refs\" in use", SvPV_nolen(self));
+                         "\"strict refs\" in use",
+                   SvPV_nolen(self));
     }
     return (GV *)self;
 }
@@ -208,8 +207,7 @@ handle_changed(pTHX_ struct nsx_op *op, int fd, enum nsx_handle kind)
     if (was_open) {
         obj->torn = 0;
         obj->owed = 0;
-        nsx_fact_delete(aTHX_ op->gv,
-                        fd < 0 ? NSX_K_LINES : NSX_K_LAST_CH);
+        nsx_fact_delete(aTHX_ op->gv, fd < 0 ? NSX_K_LINES : NSX_K_LAST_CH);
         nsx_channel_reopen(&obj->ch, fd);
         nsx_session_reset(&obj->session);
     }
@@ -256,8 +254,8 @@ nsx_op_fd(pTHX_ struct nsx_op *op)
 {
     IO *io = GvIO(op->gv) ? GvIOp(op->gv) : NULL;
     enum nsx_handle kind = handle_kind(op->obj, io);
-    int fd = kind == NSX_HANDLE_TIED ? tied_fileno(aTHX_ op)
-                                     : io_fileno(aTHX_ io);
+    int fd =
+        kind == NSX_HANDLE_TIED ? tied_fileno(aTHX_ op) : io_fileno(aTHX_ io);
 
     if (is_another(op->obj, fd) || fd != op->obj->ch.io.fd
         || kind != op->obj->handle)

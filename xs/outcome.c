@@ -20,13 +20,13 @@ recipient_facts(pTHX_ const struct nsx_outcome *o, size_t i, SV *address,
     HV *hv = newHV();
 
     put(aTHX_ hv, "address", newSVsv(address));
-    put(aTHX_ hv, "outcome",
-        newSVpv(nsx_fate_name((enum nsx_fate)r->fate), 0));
+    put(aTHX_ hv, "outcome", newSVpv(nsx_fate_name((enum nsx_fate)r->fate), 0));
     put(aTHX_ hv, "stage",
         newSVpv(nsx_stage_name((enum nsx_stage)r->stage), 0));
     put(aTHX_ hv, "code", r->code ? newSVpvf("%03u", r->code) : newSV(0));
-    put(aTHX_ hv, "enhanced", nsx_enhanced_format(&r->enhanced, enhanced)
-                                  ? newSVpv(enhanced, 0) : newSV(0));
+    put(aTHX_ hv, "enhanced",
+        nsx_enhanced_format(&r->enhanced, enhanced) ? newSVpv(enhanced, 0)
+                                                    : newSV(0));
     put(aTHX_ hv, "message", newSVpvn(text, len));
     return sv_bless(newRV_noinc((SV *)hv), stash);
 }
@@ -43,8 +43,9 @@ all_recipients(pTHX_ struct letter *l)
     for (i = 0; i < l->m.outcome.count; i++) {
         HV *hv = (HV *)SvRV(*av_fetch(to, (SSize_t)i, 0));
 
-        av_push(av, recipient_facts(aTHX_ &l->m.outcome, i,
-                                    nsx_field(aTHX_ hv, "address"), stash));
+        av_push(av,
+                recipient_facts(aTHX_ &l->m.outcome, i,
+                                nsx_field(aTHX_ hv, "address"), stash));
     }
     return newRV_noinc((SV *)av);
 }

@@ -12,7 +12,8 @@ refuse_address(pTHX_ const char *text, STRLEN len)
     (void)pv_pretty(shown, text, len, NSX_SHOWN_ADDRESS, NULL, NULL,
                     PERL_PV_PRETTY_QUOTE | PERL_PV_PRETTY_ELLIPSES);
     Perl_croak(aTHX_ "address %" SVf ": a '>' that is not the last character "
-                     "must be in a quoted string", SVfARG(shown));
+                     "must be in a quoted string",
+               SVfARG(shown));
 }
 
 SV *

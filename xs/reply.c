@@ -27,7 +27,7 @@ nsx_parse_line(pTHX_ SV *line, SV **code, int *more)
         return 0;
     if (body > NSX_CODE_DIGITS && text[NSX_CODE_DIGITS] == '\n')
         parsed.text--; /* a line end separates nothing */
-    TAINT_NOT; /* a code that was parsed is trusted */
+    TAINT_NOT;         /* a code that was parsed is trusted */
     *code = sv_2mortal(newSVpvn(parsed.code, NSX_CODE_DIGITS));
     if (SvUTF8(line))
         SvUTF8_on(*code);
@@ -209,8 +209,7 @@ can_read_direct(pTHX_ struct nsx_op *op)
     if (nsx_overridden(aTHX_ op, NSX_M_getline)
         || nsx_overridden(aTHX_ op, NSX_M_parse_response)
         || nsx_overridden(aTHX_ op, NSX_M__is_closed)
-        || nsx_overridden(aTHX_ op, NSX_M_debug)
-        || nsx_debug_level(aTHX_ op))
+        || nsx_overridden(aTHX_ op, NSX_M_debug) || nsx_debug_level(aTHX_ op))
         return 0;
     lines = nsx_fact_array(aTHX_ op->gv, NSX_K_LINES);
     return !lines || av_len(lines) < 0;
@@ -221,8 +220,7 @@ read_reply(pTHX_ struct nsx_op *op, struct nsx_watch *watch)
 {
     if (!can_read_direct(aTHX_ op))
         return reply_by_methods(aTHX_ op, watch);
-    return nsx_check_closed(aTHX_ op) ? NSX_DIGIT_NONE
-                                      : reply_direct(aTHX_ op);
+    return nsx_check_closed(aTHX_ op) ? NSX_DIGIT_NONE : reply_direct(aTHX_ op);
 }
 
 /* Runs when nsx_response is left.  A die on the way (from a signal handler,

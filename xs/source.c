@@ -133,12 +133,12 @@ nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source)
     if (!items) {
         source->pull = pull_piece;
         source->follows = NULL;
-        source->rewind = nsx_flag(aTHX_ l->message, "can_rewind")
-            ? rewind_pieces : NULL;
+        source->rewind =
+            nsx_flag(aTHX_ l->message, "can_rewind") ? rewind_pieces : NULL;
         return;
     }
     av = (AV *)SvRV(items);
-    l->item = (SV **)nsx_zeroed(aTHX_ (size_t)(av_len(av) + 1) * sizeof(SV *));
+    l->item = (SV **)nsx_zeroed(aTHX_(size_t)(av_len(av) + 1) * sizeof(SV *));
     for (; l->count <= av_len(av); l->count++)
         l->item[l->count] = held_string(aTHX_ *av_fetch(av, l->count, 0));
     source->pull = pull_string;
@@ -245,7 +245,8 @@ nsx_letter_tell(pTHX_ struct letter *l, SV *code)
     argv[1] = sv_2mortal(newSVnv((NV)octets));
     argv[2] = total == NSX_SIZE_UNKNOWN ? &PL_sv_undef
                                         : sv_2mortal(newSVnv((NV)total));
-    SvREFCNT_dec(call_caller(aTHX_ l, "Net::SMTP::XS::Message::_tell", 3, argv));
+    SvREFCNT_dec(
+        call_caller(aTHX_ l, "Net::SMTP::XS::Message::_tell", 3, argv));
     FREETMPS;
     LEAVE;
     if (l->why)

@@ -11,18 +11,18 @@
 
 struct letter {
     struct nsx_message m;
-    SV *talk;     /* held: the session it runs on */
-    U32 handles;  /* of the object, as that began */
-    SV *next;     /* held: the letter that follows, or NULL */
+    SV *talk;                /* held: the session it runs on */
+    U32 handles;             /* of the object, as that began */
+    SV *next;                /* held: the letter that follows, or NULL */
     struct letter *follower; /* what is in it */
-    HV *message;  /* Message.pm's hash */
-    SV **item;    /* strings; NULL for a handle or code */
+    HV *message;             /* Message.pm's hash */
+    SV **item;               /* strings; NULL for a handle or code */
     SSize_t count, at;
-    STRLEN off;   /* octets of the item handed out */
-    SV *piece;    /* of a handle or code: the last one */
-    SV *why;      /* what a piece or Progress died with */
-    char *own;    /* copy of the piece the engine is at */
-    uint64_t told;    /* octets that Progress knows of */
+    STRLEN off;    /* octets of the item handed out */
+    SV *piece;     /* of a handle or code: the last one */
+    SV *why;       /* what a piece or Progress died with */
+    char *own;     /* copy of the piece the engine is at */
+    uint64_t told; /* octets that Progress knows of */
     int is_ready, at_end, must_rewind;
     int is_abandoned; /* the handle changed under it */
 };

@@ -8,8 +8,7 @@
 SV *
 nsx_tagged(pTHX_ struct nsx_op *op, const char *text)
 {
-    return sv_2mortal(
-        newSVpvf("[%s] %s", sv_reftype((SV *)op->gv, 1), text));
+    return sv_2mortal(newSVpvf("[%s] %s", sv_reftype((SV *)op->gv, 1), text));
 }
 
 int

@@ -32,7 +32,6 @@ has_handle(pTHX_ const struct nsx_straight *l)
 int
 nsx_plain_truth(pTHX_ SV *sv, int *is)
 {
-
     *is = 0;
     if (!sv)
         return 1;
@@ -85,8 +84,8 @@ is_own(SV *sv)
 int
 nsx_is_own_string(SV *sv)
 {
-    return is_own(sv) && SvPOK(sv) && !SvIsCOW(sv) && !SvUTF8(sv)
-        && !SvIOK(sv) && !SvNOK(sv);
+    return is_own(sv) && SvPOK(sv) && !SvIsCOW(sv) && !SvUTF8(sv) && !SvIOK(sv)
+        && !SvNOK(sv);
 }
 
 /* The reply's array, when only the hash has it. */

@@ -111,8 +111,7 @@ list_items(pTHX_ struct nsx_text *body, I32 argc, SV **argv)
     av = body_array(aTHX_ argv[0]);
     body->count = (I32)(av_len(av) + 1);
     if (SvRMAGICAL((SV *)av) || !AvREAL(av)) {
-        SV *store = sv_2mortal(
-            newSV((STRLEN)(body->count + 1) * sizeof(SV *)));
+        SV *store = sv_2mortal(newSV((STRLEN)(body->count + 1) * sizeof(SV *)));
 
         body->item = (SV **)(void *)SvPVX(store);
         for (i = 0; i < body->count; i++) {
@@ -279,8 +278,7 @@ nsx_text_advance(struct nsx_text *body, size_t n)
             body->off += UTF8_IS_INVARIANT(SvPVX(sv)[body->off]) ? 1 : 2;
     else
         body->off += n;
-    while (body->at < body->count
-           && body->off >= SvCUR(body->item[body->at])) {
+    while (body->at < body->count && body->off >= SvCUR(body->item[body->at])) {
         body->at++;
         body->off = 0;
     }
@@ -296,7 +294,7 @@ nsx_text_skip_empty(struct nsx_text *body)
 /* Fills out[0..size) with encoded body; answers the octets written. */
 size_t
 nsx_text_encode(struct nsx_dot *dot, struct nsx_text *body, char *out,
-             size_t size)
+                size_t size)
 {
     char tmp[NSX_SLICE];
     size_t used = 0;
@@ -305,8 +303,7 @@ nsx_text_encode(struct nsx_dot *dot, struct nsx_text *body, char *out,
         size_t len, taken;
         const char *text = nsx_text_slice(body, tmp, sizeof tmp, &len);
 
-        used += nsx_dot_encode(dot, text, len, out + used, size - used,
-                               &taken);
+        used += nsx_dot_encode(dot, text, len, out + used, size - used, &taken);
         if (taken == 0 && len > 0)
             break;
         nsx_text_advance(body, taken);

@@ -8,12 +8,12 @@
 
 /* A body: the list of scalars datasend and its kin were given. */
 struct nsx_text {
-    SV **item;   /* plain strings, in order */
+    SV **item; /* plain strings, in order */
     I32 count;
-    I32 at;      /* item being sent */
-    STRLEN off;  /* octets (of the scalar's buffer) of it already taken */
-    SV *single;  /* backing store when the list was joined */
-    int owned;   /* 1 when it no longer depends on the caller's scalars */
+    I32 at;     /* item being sent */
+    STRLEN off; /* octets (of the scalar's buffer) of it already taken */
+    SV *single; /* backing store when the list was joined */
+    int owned;  /* 1 when it no longer depends on the caller's scalars */
 };
 
 /* Looks at args: a single array reference stands for its elements.  Dies as

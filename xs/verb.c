@@ -11,23 +11,23 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {NSX_M__EHLO, "EHLO", NSX_DIGIT_OK, 1},
-    {NSX_M__HELO, "HELO", NSX_DIGIT_OK, 1},
-    {NSX_M__MAIL, "MAIL", NSX_DIGIT_OK, 1},
-    {NSX_M__RCPT, "RCPT", NSX_DIGIT_OK, 1},
-    {NSX_M__SEND, "SEND", NSX_DIGIT_OK, 1},
-    {NSX_M__SAML, "SAML", NSX_DIGIT_OK, 1},
-    {NSX_M__SOML, "SOML", NSX_DIGIT_OK, 1},
-    {NSX_M__VRFY, "VRFY", NSX_DIGIT_OK, 1},
-    {NSX_M__EXPN, "EXPN", NSX_DIGIT_OK, 1},
-    {NSX_M__HELP, "HELP", NSX_DIGIT_OK, 1},
-    {NSX_M__RSET, "RSET", NSX_DIGIT_OK, 0},
-    {NSX_M__NOOP, "NOOP", NSX_DIGIT_OK, 0},
-    {NSX_M__QUIT, "QUIT", NSX_DIGIT_OK, 0},
-    {NSX_M__DATA, "DATA", NSX_DIGIT_MORE, 0},
-    {NSX_M__ETRN, "ETRN", NSX_DIGIT_OK, 1},
-    {NSX_M__AUTH, "AUTH", NSX_DIGIT_OK, 1},
-    {NSX_M__STARTTLS, "STARTTLS", NSX_DIGIT_OK, 0},
+    { NSX_M__EHLO, "EHLO", NSX_DIGIT_OK, 1 },
+    { NSX_M__HELO, "HELO", NSX_DIGIT_OK, 1 },
+    { NSX_M__MAIL, "MAIL", NSX_DIGIT_OK, 1 },
+    { NSX_M__RCPT, "RCPT", NSX_DIGIT_OK, 1 },
+    { NSX_M__SEND, "SEND", NSX_DIGIT_OK, 1 },
+    { NSX_M__SAML, "SAML", NSX_DIGIT_OK, 1 },
+    { NSX_M__SOML, "SOML", NSX_DIGIT_OK, 1 },
+    { NSX_M__VRFY, "VRFY", NSX_DIGIT_OK, 1 },
+    { NSX_M__EXPN, "EXPN", NSX_DIGIT_OK, 1 },
+    { NSX_M__HELP, "HELP", NSX_DIGIT_OK, 1 },
+    { NSX_M__RSET, "RSET", NSX_DIGIT_OK, 0 },
+    { NSX_M__NOOP, "NOOP", NSX_DIGIT_OK, 0 },
+    { NSX_M__QUIT, "QUIT", NSX_DIGIT_OK, 0 },
+    { NSX_M__DATA, "DATA", NSX_DIGIT_MORE, 0 },
+    { NSX_M__ETRN, "ETRN", NSX_DIGIT_OK, 1 },
+    { NSX_M__AUTH, "AUTH", NSX_DIGIT_OK, 1 },
+    { NSX_M__STARTTLS, "STARTTLS", NSX_DIGIT_OK, 0 },
 };
 
 static const struct verb *
@@ -79,8 +79,8 @@ int
 nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
 {
     if (nsx_overridden(aTHX_ op, m))
-        return SvTRUE(nsx_call(aTHX_ op->self, verb_method(aTHX_ m), argc,
-                               argv));
+        return SvTRUE(
+            nsx_call(aTHX_ op->self, verb_method(aTHX_ m), argc, argv));
     return nsx_run_verb(aTHX_ op, m, argc, argv);
 }
 

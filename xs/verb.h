@@ -16,9 +16,8 @@ int nsx_verb_takes_words(enum nsx_method m);
 
 /* An underscore command by its method, with argc arguments: its truth; and
  * as an XSUB's last act, in the XSUB's own context: the number of values. */
-I32 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m,
-                  I32 argc, SV **argv);
-int nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc,
-             SV **argv);
+I32 nsx_tail_verb(pTHX_ I32 ax, struct nsx_op *op, enum nsx_method m, I32 argc,
+                  SV **argv);
+int nsx_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv);
 
 #endif

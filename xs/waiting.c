@@ -32,8 +32,8 @@ may_wait(pTHX_ struct nsx_op *op)
     const struct nsx_object *obj = op->obj;
 
     return obj->handle == NSX_HANDLE_PLAIN && !obj->owed && !obj->torn
-        && obj->ch.error.code == NSX_E_NONE
-        && SvOBJECT((SV *)op->gv) && SvTYPE(op->gv) == SVt_PVGV
+        && obj->ch.error.code == NSX_E_NONE && SvOBJECT((SV *)op->gv)
+        && SvTYPE(op->gv) == SVt_PVGV
         && is_quiet_fact(aTHX_ op->gv, NSX_K_DEBUG)
         && is_quiet_fact(aTHX_ op->gv, NSX_K_LAST_CH)
         && !nsx_fact_exists(aTHX_ op->gv, NSX_K_BARE_CR)
@@ -91,8 +91,7 @@ append(struct nsx_waiting *w, const char *text, size_t len)
     size_t taken;
 
     nsx_dot_init(&dot, at_octet(*SvPVX(w->last_ch)), NSX_BARE_CR_PASS);
-    w->n += nsx_dot_encode(&dot, text, len, to, NSX_BLOCK_SIZE - w->n,
-                           &taken);
+    w->n += nsx_dot_encode(&dot, text, len, to, NSX_BLOCK_SIZE - w->n, &taken);
     *SvPVX(w->last_ch) = text[len - 1];
 }
 
@@ -100,8 +99,8 @@ append(struct nsx_waiting *w, const char *text, size_t len)
 static int
 has_room(const struct nsx_waiting *w, size_t len)
 {
-    return len <= (NSX_BLOCK_SIZE - NSX_DOT_END_ROOM - NSX_DOT_MIN_ROOM
-                   - w->n) / 2;
+    return len
+        <= (NSX_BLOCK_SIZE - NSX_DOT_END_ROOM - NSX_DOT_MIN_ROOM - w->n) / 2;
 }
 
 /* Text of which no copy and no look at magic is needed. */
@@ -162,9 +161,8 @@ is_as_before(pTHX_ const struct nsx_waiting *w)
     return SvOBJECT((SV *)w->gv) && SvSTASH((SV *)w->gv) == w->stash
         && class_generation(aTHX_ w->stash) == w->generation
         && GvIOp(w->gv) == w->io && GvHV(w->gv) == w->hash
-        && (I32)HvTOTALKEYS(w->hash) == w->keys
-        && SvREFCNT(w->debug) > 1 && !SvROK(w->debug)
-        && !SvGMAGICAL(w->debug) && !SvTRUE_nomg(w->debug)
+        && (I32)HvTOTALKEYS(w->hash) == w->keys && SvREFCNT(w->debug) > 1
+        && !SvROK(w->debug) && !SvGMAGICAL(w->debug) && !SvTRUE_nomg(w->debug)
         && SvREFCNT(w->last_ch) > 1 && is_octet(w->last_ch)
         && w->obj->ch.error.code == NSX_E_NONE && !w->obj->owed;
 }
@@ -184,9 +182,9 @@ nsx_waiting_add(pTHX_ SV *self, SV *text)
     struct nsx_waiting *w = &NSX_CXT->waiting;
     int64_t now;
 
-    if (!w->obj || !SvROK(self) || SvGMAGICAL(self)
-        || (GV *)SvRV(self) != w->gv || SvAMAGIC(self) || !is_simple(text)
-        || !has_room(w, SvCUR(text)) || !is_as_before(aTHX_ w))
+    if (!w->obj || !SvROK(self) || SvGMAGICAL(self) || (GV *)SvRV(self) != w->gv
+        || SvAMAGIC(self) || !is_simple(text) || !has_room(w, SvCUR(text))
+        || !is_as_before(aTHX_ w))
         return 0;
     now = nsx_clock_ms();
     if (now - w->last > NSX_WAITING_GAP_MS

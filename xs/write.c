@@ -32,8 +32,7 @@ salvage_reply(pTHX_ struct nsx_op *op)
         ;
     nsx_error_reset(&ch->error);
     nsx_reply_init(&reply);
-    while (more
-           && nsx_channel_reply(ch, &reply, &line, &used) == NSX_OK) {
+    while (more && nsx_channel_reply(ch, &reply, &line, &used) == NSX_OK) {
         code = sv_2mortal(newSVpvn(line.code, NSX_CODE_DIGITS));
         more = line.more;
         add_text_line(aTHX_ lines, line.text, line.text_len);
@@ -227,6 +226,5 @@ nsx_write_unit(pTHX_ struct nsx_op *op, const char *data, size_t n, int more)
     if (!nsx_overridden(aTHX_ op, NSX_M__syswrite_with_timeout))
         return nsx_write(aTHX_ op, data, n, more, NULL);
     text = sv_2mortal(newSVpvn(data, n));
-    return SvTRUE(nsx_call(aTHX_ op->self, "_syswrite_with_timeout", 1,
-                           &text));
+    return SvTRUE(nsx_call(aTHX_ op->self, "_syswrite_with_timeout", 1, &text));
 }

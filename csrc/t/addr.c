@@ -10,8 +10,8 @@ static int utf8; /* what is given is UTF-8 */
 typedef void rule_fn(const char *in, size_t n, enum nsx_addr_text text,
                      struct nsx_addr *out);
 
-static void addr(rule_fn *rule, const char *in, size_t n, const char *want,
-                 int bracketed)
+static void
+addr(rule_fn *rule, const char *in, size_t n, const char *want, int bracketed)
 {
     struct nsx_addr a;
     char name[200];
@@ -36,7 +36,8 @@ static void addr(rule_fn *rule, const char *in, size_t n, const char *want,
 #define BARE(in, want) addr(nsx_addr_extract, in, sizeof in - 1, want, 0)
 #define EXACT(in, want, b) addr(nsx_addr_exact, in, sizeof in - 1, want, b)
 
-static void plain(void)
+static void
+plain(void)
 {
     BARE("", "");
     BARE("  \t\r\n\v\f ", "");
@@ -45,7 +46,10 @@ static void plain(void)
     BARE("a b@c", "a b@c");
     BARE("\"a b\"@c", "\"a b\"@c");
     BARE("\"a<b>\"@c", "\"a<b>\"@c");
-    BARE("\xa0" "a@b\x85", "\xa0" "a@b\x85");
+    BARE("\xa0"
+         "a@b\x85",
+         "\xa0"
+         "a@b\x85");
     BARE("a < b", "a < b");
     BARE("a > b", "a > b");
     BARE("a> <b", "a> <b");
@@ -53,7 +57,8 @@ static void plain(void)
     BARE("a@b (Bob <x@y>)", "a@b (Bob <x@y>)");
 }
 
-static void angles(void)
+static void
+angles(void)
 {
     PATH("<>", "<>");
     PATH("<a@b>", "<a@b>");
@@ -70,7 +75,8 @@ static void angles(void)
     PATH("<a@b> <c", "<a@b>");
 }
 
-static void quotes(void)
+static void
+quotes(void)
 {
     PATH("\"Bob <evil@x>\" <real@y>", "<real@y>");
     PATH("<real@y> \"Bob <evil@x>\"", "<real@y>");
@@ -87,7 +93,8 @@ static void quotes(void)
     PATH("\"<a@b>\" (<c@d>) <e@f>", "<e@f>");
 }
 
-static void comments(void)
+static void
+comments(void)
 {
     PATH("Bob (aka <old@z>) <new@z>", "<new@z>");
     PATH("<real@z> (was <old@z>)", "<real@z>");
@@ -108,7 +115,8 @@ static void comments(void)
     BARE("real@z \"<old@z>\"", "real@z \"<old@z>\"");
 }
 
-static void exact(void)
+static void
+exact(void)
 {
     EXACT("a@b", "a@b", 0);
     EXACT(" a@b ", " a@b ", 0);
@@ -124,22 +132,34 @@ static void exact(void)
 }
 
 /* White space of Unicode counts in UTF-8 and nowhere else. */
-static void unicode(void)
+static void
+unicode(void)
 {
     utf8 = 1;
     BARE("\xc2\xa0\xe2\x80\x83 a@b\xc2\x85\xe3\x80\x80", "a@b");
     BARE("\xe2\x80\xa8\xe1\x9a\x80", "");
-    BARE("\xe2\x80\x8b" "a@b", "\xe2\x80\x8b" "a@b");
+    BARE("\xe2\x80\x8b"
+         "a@b",
+         "\xe2\x80\x8b"
+         "a@b");
     BARE("a@b\xa0", "a@b\xa0");
     BARE("\xc2", "\xc2");
     EXACT("\xc2\xa0<a@b>\xc2\x85", "<a@b>", 1);
-    EXACT("\xc2\xa0" "a@b", "\xc2\xa0" "a@b", 0);
+    EXACT("\xc2\xa0"
+          "a@b",
+          "\xc2\xa0"
+          "a@b",
+          0);
     utf8 = 0;
-    BARE("\xc2\xa0" "a@b", "\xc2\xa0" "a@b");
+    BARE("\xc2\xa0"
+         "a@b",
+         "\xc2\xa0"
+         "a@b");
     EXACT("\xc2\xa0<a@b>", "\xc2\xa0<a@b>", 0);
 }
 
-static int whole(const char *text)
+static int
+whole(const char *text)
 {
     const size_t n = strlen(text);
     struct nsx_addr a = { arena_put(&arena, text, n, 1), n, 0 };
@@ -147,7 +167,8 @@ static int whole(const char *text)
     return nsx_addr_is_whole(&a);
 }
 
-static void wholes(void)
+static void
+wholes(void)
 {
     ok(whole(""), "nothing");
     ok(whole("a@b"), "an address");
@@ -166,7 +187,8 @@ static void wholes(void)
 }
 
 /* Every prefix of a hard input against a guard page. */
-static void prefixes(void)
+static void
+prefixes(void)
 {
     static const char in[] = " \"a\\\"<\\\\\" (b(\\)c)<) <\"d\\\">\"@e> (f<g> ";
     struct nsx_addr a;
@@ -185,11 +207,13 @@ static void prefixes(void)
 }
 
 /* A megabyte of any of these takes milliseconds; quadratic would be hours. */
-static void linear(void)
+static void
+linear(void)
 {
-    static const char *patterns[] = { "<", ">", "\"", "(", ")", "\\", "\\\"",
-                                      "<\"", "(\\(", "<(", "\"(", "\\(",
-                                      "()", "<\\\"", "(<", " ", "a" };
+    static const char *patterns[] = { "<",   ">",    "\"",  "(",     ")",
+                                      "\\",  "\\\"", "<\"", "(\\(",  "<(",
+                                      "\"(", "\\(",  "()",  "<\\\"", "(<",
+                                      " ",   "a" };
     const size_t n = 1u << 20;
     const double bound = 5;
     char *in = malloc(n + 1);
@@ -206,13 +230,14 @@ static void linear(void)
         nsx_addr_extract(in, n + 1, NSX_ADDR_OCTETS, &a);
         in[n] = ')';
         nsx_addr_extract(in, n + 1, NSX_ADDR_OCTETS, &a);
-        ok((double)(clock() - start) / CLOCKS_PER_SEC < bound,
-           "1 MB of %s", patterns[i]);
+        ok((double)(clock() - start) / CLOCKS_PER_SEC < bound, "1 MB of %s",
+           patterns[i]);
     }
     free(in);
 }
 
-int main(void)
+int
+main(void)
 {
     arena_init(&arena, 4096);
     plain();

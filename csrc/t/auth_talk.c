@@ -8,8 +8,8 @@
 
 /* ---- drivers ---- */
 
-static struct nsx_auth_talk *ours(const char *mech,
-                                  const struct nsx_sasl_config *c)
+static struct nsx_auth_talk *
+ours(const char *mech, const struct nsx_sasl_config *c)
 {
     struct nsx_error e;
     struct nsx_sasl *sasl;
@@ -19,14 +19,16 @@ static struct nsx_auth_talk *ours(const char *mech,
     return sasl ? nsx_auth_ours(sasl, &e) : NULL;
 }
 
-static struct nsx_auth_talk *plain_ours(const char *mech)
+static struct nsx_auth_talk *
+plain_ours(const char *mech)
 {
     struct nsx_sasl_config c = full_config();
 
     return ours(mech, &c);
 }
 
-static struct nsx_auth_talk *theirs(const char *name, const char *first)
+static struct nsx_auth_talk *
+theirs(const char *name, const char *first)
 {
     struct nsx_error e;
 
@@ -34,8 +36,8 @@ static struct nsx_auth_talk *theirs(const char *name, const char *first)
     return nsx_auth_theirs(name, strlen(name), first, strlen(first), &e);
 }
 
-static enum nsx_auth_step reply(struct nsx_auth_talk *t, unsigned code,
-                                const char *text)
+static enum nsx_auth_step
+reply(struct nsx_auth_talk *t, unsigned code, const char *text)
 {
     enum nsx_auth_step step = nsx_auth_reply(t, code, text, strlen(text));
 
@@ -45,7 +47,8 @@ static enum nsx_auth_step reply(struct nsx_auth_talk *t, unsigned code,
 }
 
 /* The line as it would be sent, without CRLF. */
-static const char *line(const struct nsx_auth_talk *t)
+static const char *
+line(const struct nsx_auth_talk *t)
 {
     static char text[400];
     struct nsx_octets w[NSX_AUTH_WORDS];
@@ -62,8 +65,9 @@ static const char *line(const struct nsx_auth_talk *t)
     return text;
 }
 
-static void over(struct nsx_auth_talk *t, enum nsx_auth_outcome want,
-                 const char *why, const char *name)
+static void
+over(struct nsx_auth_talk *t, enum nsx_auth_outcome want, const char *why,
+     const char *name)
 {
     is_num(nsx_auth_outcome(t), want, name);
     is_str(nsx_auth_why(t), why, "and why");
@@ -72,7 +76,8 @@ static void over(struct nsx_auth_talk *t, enum nsx_auth_outcome want,
 
 /* ---- our own mechanisms ---- */
 
-static void check_plain(void)
+static void
+check_plain(void)
 {
     struct nsx_auth_talk *t = plain_ours("PLAIN");
 
@@ -84,7 +89,8 @@ static void check_plain(void)
     over(t, NSX_AUTH_ACCEPTED, "", "accepted");
 }
 
-static void check_login(void)
+static void
+check_login(void)
 {
     struct nsx_auth_talk *t = plain_ours("LOGIN");
 
@@ -100,7 +106,8 @@ static void check_login(void)
     over(t, NSX_AUTH_CANCELLED, "LOGIN: unexpected challenge", "cancelled");
 }
 
-static void check_empty_first(void)
+static void
+check_empty_first(void)
 {
     struct nsx_auth_talk *t = plain_ours("EXTERNAL");
 
@@ -112,7 +119,8 @@ static void check_empty_first(void)
 #define SFIRST "r=abcXYZ,s=QSXCR+Q6sek8bf92,i=2"
 #define SFIRST64 "cj1hYmNYWVoscz1RU1hDUitRNnNlazhiZjkyLGk9Mg=="
 
-static void check_scram(void)
+static void
+check_scram(void)
 {
     struct nsx_auth_talk *t = plain_ours("SCRAM-SHA-256");
 
@@ -121,16 +129,15 @@ static void check_scram(void)
            "SCRAM's first message");
     is_num(nsx_auth_reply(t, 334, SFIRST64, strlen(SFIRST64)), NSX_AUTH_WORK,
            "a challenge that makes work");
-    ok(!nsx_auth_too_slow(t, 0, 1000) && !nsx_auth_too_slow(t, 999, 1000) &&
-           nsx_auth_too_slow(t, 1000, 1000) &&
-           !nsx_auth_too_slow(t, 1000000, -1),
+    ok(!nsx_auth_too_slow(t, 0, 1000) && !nsx_auth_too_slow(t, 999, 1000)
+           && nsx_auth_too_slow(t, 1000, 1000)
+           && !nsx_auth_too_slow(t, 1000000, -1),
        "too slow when the time is up");
     is_num(nsx_auth_work(t), NSX_AUTH_SEND, "done");
     ok(!nsx_auth_too_slow(t, 1000, 1000), "then it is not too slow");
     is_num(reply(t, 235, "ok"), NSX_AUTH_OVER, "success without proof");
     is_num(nsx_auth_outcome(t), NSX_AUTH_BROKEN, "is not believed");
-    ok(strstr(nsx_auth_why(t), "has not shown") != NULL, "%s",
-       nsx_auth_why(t));
+    ok(strstr(nsx_auth_why(t), "has not shown") != NULL, "%s", nsx_auth_why(t));
     nsx_auth_free(t);
 
     t = plain_ours("SCRAM-SHA-1");
@@ -144,7 +151,8 @@ static void check_scram(void)
 }
 
 /* The pace of the first slice tells how long it will take. */
-static void check_pace(void)
+static void
+check_pace(void)
 {
     static const char first[] =
         "cj1hYmNYLHM9UVNYQyxpPTEwMDAwMDAw"; /* i=10000000 */
@@ -156,34 +164,34 @@ static void check_pace(void)
     ok(!nsx_auth_too_slow(t, 100, 10000), "too early to tell");
     ok(nsx_auth_too_slow(t, 700, 10000), "at that pace it is too slow");
     ok(!nsx_auth_too_slow(t, 700, 4000000000ll), "with more time it is not");
-    is_num(nsx_auth_cancel(t, "it takes too long"), NSX_AUTH_SEND,
-           "cancelled");
+    is_num(nsx_auth_cancel(t, "it takes too long"), NSX_AUTH_SEND, "cancelled");
     is_str(line(t), "*", "with a star");
     reply(t, 501, "");
     over(t, NSX_AUTH_CANCELLED, "SCRAM-SHA-256: it takes too long", "agreed");
 }
 
-static void check_replies(void)
+static void
+check_replies(void)
 {
     static const struct {
         unsigned code;
         const char *text;
         enum nsx_auth_outcome want;
-    } r[] = {{504, "no", NSX_AUTH_UNSUITED},
-             {534, "no", NSX_AUTH_UNSUITED},
-             {538, "", NSX_AUTH_UNSUITED},
-             {535, "no", NSX_AUTH_REFUSED},
-             {454, "no", NSX_AUTH_REFUSED},
-             {530, "no", NSX_AUTH_REFUSED},
-             {421, "no", NSX_AUTH_REFUSED},
-             {0, "", NSX_AUTH_REFUSED},
-             {199, "no", NSX_AUTH_REFUSED},
-             {999, "no", NSX_AUTH_REFUSED},
-             {504, "5.7.8 no\n", NSX_AUTH_REFUSED},
-             {534, "5.7.8", NSX_AUTH_REFUSED},
-             {504, "5.7.80 no", NSX_AUTH_UNSUITED},
-             {504, "5.7.4 no", NSX_AUTH_UNSUITED},
-             {504, "5.7", NSX_AUTH_UNSUITED}};
+    } r[] = { { 504, "no", NSX_AUTH_UNSUITED },
+              { 534, "no", NSX_AUTH_UNSUITED },
+              { 538, "", NSX_AUTH_UNSUITED },
+              { 535, "no", NSX_AUTH_REFUSED },
+              { 454, "no", NSX_AUTH_REFUSED },
+              { 530, "no", NSX_AUTH_REFUSED },
+              { 421, "no", NSX_AUTH_REFUSED },
+              { 0, "", NSX_AUTH_REFUSED },
+              { 199, "no", NSX_AUTH_REFUSED },
+              { 999, "no", NSX_AUTH_REFUSED },
+              { 504, "5.7.8 no\n", NSX_AUTH_REFUSED },
+              { 534, "5.7.8", NSX_AUTH_REFUSED },
+              { 504, "5.7.80 no", NSX_AUTH_UNSUITED },
+              { 504, "5.7.4 no", NSX_AUTH_UNSUITED },
+              { 504, "5.7", NSX_AUTH_UNSUITED } };
     size_t i;
 
     for (i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
@@ -196,9 +204,10 @@ static void check_replies(void)
     }
 }
 
-static void check_not_base64(void)
+static void
+check_not_base64(void)
 {
-    static const char *const bad[] = {"!", "QQ=", "A", "Q Q==", "QQ==QQ=="};
+    static const char *const bad[] = { "!", "QQ=", "A", "Q Q==", "QQ==QQ==" };
     size_t i;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -213,7 +222,8 @@ static void check_not_base64(void)
     }
 }
 
-static void check_unfit(void)
+static void
+check_unfit(void)
 {
     struct nsx_sasl_config c = full_config();
     static char huge[NSX_MAX_SASL_RESPONSE];
@@ -230,7 +240,8 @@ static void check_unfit(void)
 
 /* ---- the limit of a line ---- */
 
-static void check_held(void)
+static void
+check_held(void)
 {
     static char big[NSX_MAX_AUTH_LINE];
     size_t fit = (NSX_MAX_AUTH_LINE - strlen("AUTH X \r\n")) / 4 * 3;
@@ -264,7 +275,8 @@ static void check_held(void)
 
 /* ---- the caller's client ---- */
 
-static void check_theirs(void)
+static void
+check_theirs(void)
 {
     struct nsx_auth_talk *t = theirs("NTLM", "");
     struct nsx_octets c;
@@ -304,7 +316,8 @@ static void check_theirs(void)
     over(t, NSX_AUTH_CANCELLED, "X: bad?challenge", "cancelled");
 }
 
-static void check_endless(void)
+static void
+check_endless(void)
 {
     struct nsx_auth_talk *t = theirs("X", "");
     unsigned n = 0;
@@ -320,24 +333,26 @@ static void check_endless(void)
     over(t, NSX_AUTH_CANCELLED, "X: the server asks without end", "cancelled");
 }
 
-static void check_names(void)
+static void
+check_names(void)
 {
-    static const struct nsx_octets bad[] = {S(""), S("A B"), S("A\r\nRSET"),
-                                            S("A\0"), S("A\x7f")};
+    static const struct nsx_octets bad[] = { S(""), S("A B"), S("A\r\nRSET"),
+                                             S("A\0"), S("A\x7f") };
     struct nsx_error e;
     size_t i;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         nsx_error_reset(&e);
-        ok(!nsx_auth_theirs(bad[i].data, bad[i].len, NULL, 0, &e) &&
-               e.code == NSX_E_ARGUMENT,
+        ok(!nsx_auth_theirs(bad[i].data, bad[i].len, NULL, 0, &e)
+               && e.code == NSX_E_ARGUMENT,
            "name %d is refused", (int)i);
     }
 }
 
 /* ---- calls out of turn ---- */
 
-static void check_turns(void)
+static void
+check_turns(void)
 {
     int i;
 
@@ -346,16 +361,16 @@ static void check_turns(void)
         enum nsx_auth_step step;
 
         nsx_auth_start(t);
-        step = i == 0   ? nsx_auth_start(t)
-               : i == 1 ? nsx_auth_work(t)
-               : i == 2 ? nsx_auth_answer(t, "x", 1)
-               : i == 3 ? nsx_auth_believe(t, 1, "")
-               : i == 4 ? nsx_auth_cancel(t, "x")
-                        : (reply(t, 334, ""), reply(t, 235, ""));
+        step = i == 0 ? nsx_auth_start(t)
+            : i == 1  ? nsx_auth_work(t)
+            : i == 2  ? nsx_auth_answer(t, "x", 1)
+            : i == 3  ? nsx_auth_believe(t, 1, "")
+            : i == 4  ? nsx_auth_cancel(t, "x")
+                      : (reply(t, 334, ""), reply(t, 235, ""));
         ok(step == NSX_AUTH_OVER && nsx_auth_outcome(t) == NSX_AUTH_BROKEN,
            "call %d out of turn", i);
-        ok(nsx_auth_reply(t, 235, "", 0) == NSX_AUTH_OVER &&
-               nsx_auth_outcome(t) == NSX_AUTH_BROKEN,
+        ok(nsx_auth_reply(t, 235, "", 0) == NSX_AUTH_OVER
+               && nsx_auth_outcome(t) == NSX_AUTH_BROKEN,
            "and nothing mends it");
         nsx_auth_free(t);
     }
@@ -363,7 +378,8 @@ static void check_turns(void)
 
 /* ---- memory ---- */
 
-static nsx_errcode converse(void)
+static nsx_errcode
+converse(void)
 {
     struct nsx_sasl_config c = full_config();
     struct nsx_error e;
@@ -377,16 +393,17 @@ static nsx_errcode converse(void)
         return e.code;
     if (nsx_auth_start(t) == NSX_AUTH_SEND)
         reply(t, 334, SFIRST64);
-    e.code = nsx_auth_outcome(t) == NSX_AUTH_UNFIT ||
-                     nsx_auth_outcome(t) == NSX_AUTH_BROKEN ||
-                     strcmp(line(t), "*") == 0
-                 ? NSX_E_NOMEM
-                 : NSX_E_NONE;
+    e.code = nsx_auth_outcome(t) == NSX_AUTH_UNFIT
+            || nsx_auth_outcome(t) == NSX_AUTH_BROKEN
+            || strcmp(line(t), "*") == 0
+        ? NSX_E_NOMEM
+        : NSX_E_NONE;
     nsx_auth_free(t);
     return e.code;
 }
 
-static void check_memory(void)
+static void
+check_memory(void)
 {
     int right = 1;
     long n;
@@ -410,7 +427,8 @@ static void check_memory(void)
 
 static int seen;
 
-static void looking_free(void *p)
+static void
+looking_free(void *p)
 {
     /* Blocks here are at least as long as what is looked for. */
     if (p && memcmp(p, "cGVuY2ls", 8) == 0)
@@ -418,12 +436,14 @@ static void looking_free(void *p)
     free(p);
 }
 
-static void *moving_realloc(void *old, size_t size)
+static void *
+moving_realloc(void *old, size_t size)
 {
     return realloc(old, size < 64 ? 64 : size);
 }
 
-static void check_wiped(void)
+static void
+check_wiped(void)
 {
     struct nsx_auth_talk *t;
     char *p;
@@ -442,7 +462,8 @@ static void check_wiped(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     check_plain();
     check_login();

@@ -4,7 +4,8 @@
 
 static struct arena in_arena, out_arena;
 
-static void pair(const char *raw, size_t n, const char *text)
+static void
+pair(const char *raw, size_t n, const char *text)
 {
     size_t text_n = strlen(text), len = 999;
     char *in = arena_put(&in_arena, raw, n, 1);
@@ -22,7 +23,8 @@ static void pair(const char *raw, size_t n, const char *text)
 
 #define PAIR(raw, text) pair(raw, sizeof raw - 1, text)
 
-static void bad(const char *text, const char *name)
+static void
+bad(const char *text, const char *name)
 {
     size_t n = strlen(text), len;
     char *in = arena_put(&in_arena, text, n, 1);
@@ -31,7 +33,8 @@ static void bad(const char *text, const char *name)
     is_num(nsx_base64_decode(in, n, (unsigned char *)out, &len), 0, name);
 }
 
-static void refused(void)
+static void
+refused(void)
 {
     bad("A", "one character");
     bad("AA", "two characters");
@@ -57,7 +60,8 @@ static void refused(void)
     bad("AAA.", "the octet before /");
 }
 
-static void all_lengths(void)
+static void
+all_lengths(void)
 {
     unsigned char raw[256], back[256];
     char text[400];
@@ -70,13 +74,13 @@ static void all_lengths(void)
 
         nsx_base64_encode(raw, n, text);
         wrong += !nsx_base64_decode(text, size, back, &len) || len != n
-            || memcmp(raw, back, n) != 0
-            || nsx_base64_decoded_size(size) < n;
+            || memcmp(raw, back, n) != 0 || nsx_base64_decoded_size(size) < n;
     }
     is_num(wrong, 0, "every length comes back");
 }
 
-int main(void)
+int
+main(void)
 {
     arena_init(&in_arena, 4096);
     arena_init(&out_arena, 4096);
@@ -88,7 +92,9 @@ int main(void)
     PAIR("fooba", "Zm9vYmE=");
     PAIR("foobar", "Zm9vYmFy");
     PAIR("\0user\0pass", "AHVzZXIAcGFzcw==");
-    PAIR("\xff\xef\xbe\xfb", "/+++" "+w==");
+    PAIR("\xff\xef\xbe\xfb",
+         "/+++"
+         "+w==");
     refused();
     all_lengths();
     return done_testing();

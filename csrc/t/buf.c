@@ -3,13 +3,14 @@
 
 #include <stdint.h>
 
-static int holds(const struct nsx_buf *b, const char *want)
+static int
+holds(const struct nsx_buf *b, const char *want)
 {
-    return b->len == strlen(want)
-        && !memcmp(nsx_buf_data(b), want, b->len);
+    return b->len == strlen(want) && !memcmp(nsx_buf_data(b), want, b->len);
 }
 
-static void basics(void)
+static void
+basics(void)
 {
     struct nsx_buf b;
     unsigned char *p;
@@ -32,8 +33,7 @@ static void basics(void)
     ok(nsx_buf_reserve(&b, 1) == NULL, "no room over the cap");
     is_num(nsx_buf_append(&b, "y", 1), NSX_E_ARGUMENT, "append over the cap");
     is_num(nsx_buf_append(&b, "y", SIZE_MAX), NSX_E_ARGUMENT, "overflow");
-    ok(!memcmp(nsx_buf_data(&b), "worx", 4) && b.len == 100,
-       "unchanged by it");
+    ok(!memcmp(nsx_buf_data(&b), "worx", 4) && b.len == 100, "unchanged by it");
     ok(nsx_buf_reserve(&b, 0) != NULL, "no room asked, none denied");
     nsx_buf_clear(&b);
     is_num(b.len, 0, "cleared");
@@ -52,7 +52,8 @@ static void basics(void)
 }
 
 /* Feeds a counter in and takes it out in odd steps: order, and space. */
-static void queue(size_t cap, unsigned steps)
+static void
+queue(size_t cap, unsigned steps)
 {
     struct nsx_buf b;
     unsigned char in = 0, out = 0, block[997];
@@ -84,7 +85,8 @@ static void queue(size_t cap, unsigned steps)
 
 /* A nearly full buffer with a trickle in and out must not be moved each
  * time: 16 MB moved 4 million times would take minutes. */
-static void trickle(void)
+static void
+trickle(void)
 {
     const size_t cap = 16u << 20;
     struct nsx_buf b;
@@ -102,7 +104,8 @@ static void trickle(void)
     nsx_buf_free(&b);
 }
 
-static void no_memory(void)
+static void
+no_memory(void)
 {
     struct nsx_buf b;
 
@@ -137,7 +140,8 @@ static size_t block_size[2];
 static unsigned char *block[2];
 static int leaked;
 
-static void *spy_realloc(void *old, size_t size)
+static void *
+spy_realloc(void *old, size_t size)
 {
     int i = block[0] == NULL ? 0 : 1;
 
@@ -146,7 +150,8 @@ static void *spy_realloc(void *old, size_t size)
     return block[i] = malloc(size);
 }
 
-static void spy_free(void *p)
+static void
+spy_free(void *p)
 {
     int i = p == block[0] ? 0 : 1;
     size_t k;
@@ -157,7 +162,8 @@ static void spy_free(void *p)
     block[i] = NULL;
 }
 
-static void secrets(void)
+static void
+secrets(void)
 {
     struct nsx_buf b;
     char s[] = "secret";
@@ -175,7 +181,8 @@ static void secrets(void)
     nsx_wipe(s, 0);
 }
 
-int main(void)
+int
+main(void)
 {
     basics();
     queue(1000, 20000);

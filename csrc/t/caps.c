@@ -6,20 +6,23 @@ static struct arena arena;
 static struct nsx_caps caps;
 
 /* A line before a guard page. */
-static nsx_errcode line(const char *text)
+static nsx_errcode
+line(const char *text)
 {
     size_t n = strlen(text);
 
     return nsx_caps_line(&caps, arena_put(&arena, text, n, 1), n);
 }
 
-static int offers(const char *text, unsigned flag)
+static int
+offers(const char *text, unsigned flag)
 {
     nsx_caps_clear(&caps);
     return line(text) == NSX_E_NONE && caps.flags == flag;
 }
 
-static void flags(void)
+static void
+flags(void)
 {
     ok(offers("PIPELINING", NSX_CAP_PIPELINING), "PIPELINING");
     ok(offers("chunking", NSX_CAP_CHUNKING), "CHUNKING, without case");
@@ -39,19 +42,20 @@ static void flags(void)
     (void)line("8BITMIME");
     ok(nsx_caps_has(&caps, NSX_CAP_DSN | NSX_CAP_8BITMIME), "several");
     ok(!nsx_caps_has(&caps, NSX_CAP_DSN | NSX_CAP_SIZE), "all are asked for");
-    ok(nsx_caps_add(&caps, "size", 4, "7", 1) == NSX_E_NONE
-           && caps.size == 7,
+    ok(nsx_caps_add(&caps, "size", 4, "7", 1) == NSX_E_NONE && caps.size == 7,
        "by keyword and parameters");
 }
 
-static uint64_t size_of(const char *text)
+static uint64_t
+size_of(const char *text)
 {
     nsx_caps_clear(&caps);
     (void)line(text);
     return caps.flags == NSX_CAP_SIZE ? caps.size : 999;
 }
 
-static void numbers(void)
+static void
+numbers(void)
 {
     is_num(size_of("SIZE 35882577"), 35882577, "SIZE");
     is_num(size_of("SIZE"), 0, "not said");
@@ -78,7 +82,8 @@ static void numbers(void)
     is_str(caps.priority, "", "unprintable is none");
 }
 
-static void limits(void)
+static void
+limits(void)
 {
     nsx_caps_clear(&caps);
     (void)line("LIMITS RCPTMAX=100 mailmax=20 RCPTDOMAINMAX=3 OTHER=9 X");
@@ -91,7 +96,8 @@ static void limits(void)
     is_num(caps.rcpt_domain_max, 0, "the last line counts");
 }
 
-static void auth(void)
+static void
+auth(void)
 {
     char *big = malloc(3 * NSX_MAX_AUTH_LIST);
     size_t i;
@@ -112,7 +118,8 @@ static void auth(void)
     free(big);
 }
 
-static void no_memory(void)
+static void
+no_memory(void)
 {
     nsx_caps_free(&caps);
     failing_after(0);
@@ -123,7 +130,8 @@ static void no_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     arena_init(&arena, 4096);
     nsx_caps_init(&caps);

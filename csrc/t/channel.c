@@ -8,19 +8,22 @@
 
 static int fd[2];
 
-static void open_channel(struct nsx_channel *ch)
+static void
+open_channel(struct nsx_channel *ch)
 {
     unix_pair(fd);
     nsx_channel_init(ch, fd[0]);
 }
 
-static void close_channel(struct nsx_channel *ch)
+static void
+close_channel(struct nsx_channel *ch)
 {
     nsx_channel_free(ch);
     close_pair(fd);
 }
 
-static void lines(void)
+static void
+lines(void)
 {
     struct nsx_channel ch;
     struct nsx_line line;
@@ -50,7 +53,8 @@ static void lines(void)
     close_channel(&ch);
 }
 
-static void replies(void)
+static void
+replies(void)
 {
     static const char in[] = "250-a\r\n250-b\r\n250 c\r\n354\r\n";
     struct nsx_channel ch;
@@ -92,7 +96,8 @@ static void replies(void)
     close_channel(&ch);
 }
 
-static void endings(void)
+static void
+endings(void)
 {
     struct nsx_channel ch;
     struct nsx_line line;
@@ -134,7 +139,8 @@ static void endings(void)
 }
 
 /* A server says 552 and closes while the message is being written. */
-static void last_reply(const char *name)
+static void
+last_reply(const char *name)
 {
     struct nsx_channel ch;
     struct nsx_line line;
@@ -159,7 +165,8 @@ static void last_reply(const char *name)
     (void)close(fd[0]);
 }
 
-static void writing(void)
+static void
+writing(void)
 {
     static char block[1 << 18];
     struct nsx_channel ch;
@@ -169,8 +176,7 @@ static void writing(void)
 
     open_channel(&ch);
     is_num(nsx_channel_send(&ch, "", 0, 0, &done), NSX_OK, "nothing");
-    while ((s = nsx_channel_send(&ch, block, sizeof block, 0, &done))
-           == NSX_OK)
+    while ((s = nsx_channel_send(&ch, block, sizeof block, 0, &done)) == NSX_OK)
         sent += done;
     is_num(s, NSX_WANT_WRITE, "written until it would block");
     while (got < sent && (n = read(fd[1], block, sizeof block)) > 0)
@@ -186,7 +192,8 @@ static void writing(void)
         last_reply("a TCP socket");
 }
 
-static void caps(void)
+static void
+caps(void)
 {
     struct nsx_channel ch;
     struct nsx_line line;
@@ -218,7 +225,8 @@ static void caps(void)
     free(x);
 }
 
-static void no_memory(void)
+static void
+no_memory(void)
 {
     struct nsx_channel ch;
 
@@ -249,8 +257,9 @@ struct fake {
     int shut, freed;
 };
 
-static nsx_status fake_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
-                            size_t *done, struct nsx_error *e)
+static nsx_status
+fake_recv(void *ctx, struct nsx_io *io, void *buf, size_t n, size_t *done,
+          struct nsx_error *e)
 {
     struct fake *f = ctx;
     size_t k = strlen(f->input);
@@ -268,9 +277,9 @@ static nsx_status fake_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
     return f->answer;
 }
 
-static nsx_status fake_send(void *ctx, struct nsx_io *io, const void *buf,
-                            size_t n, int more, size_t *done,
-                            struct nsx_error *e)
+static nsx_status
+fake_send(void *ctx, struct nsx_io *io, const void *buf, size_t n, int more,
+          size_t *done, struct nsx_error *e)
 {
     struct fake *f = ctx;
 
@@ -288,18 +297,21 @@ static nsx_status fake_send(void *ctx, struct nsx_io *io, const void *buf,
     return NSX_OK;
 }
 
-static size_t fake_pending(void *ctx)
+static size_t
+fake_pending(void *ctx)
 {
     return strlen(((struct fake *)ctx)->input);
 }
 
-static void fake_shutdown(void *ctx, struct nsx_io *io)
+static void
+fake_shutdown(void *ctx, struct nsx_io *io)
 {
     (void)io;
     ((struct fake *)ctx)->shut++;
 }
 
-static void fake_free(void *ctx)
+static void
+fake_free(void *ctx)
 {
     ((struct fake *)ctx)->freed++;
 }
@@ -308,7 +320,8 @@ static const struct nsx_transport fake_transport = {
     "fake", fake_recv, fake_send, fake_pending, fake_shutdown, fake_free
 };
 
-static void transports(void)
+static void
+transports(void)
 {
     struct fake f = { "250 ok\r\n", NSX_WANT_READ, NSX_E_TLS, "", 0, 0, 0 };
     struct nsx_channel ch;
@@ -340,7 +353,8 @@ static void transports(void)
     is_num(f.shut, 0, "without a word to the peer");
 }
 
-static void transport_rules(void)
+static void
+transport_rules(void)
 {
     struct fake a = { "", NSX_ERROR, NSX_E_NONE, "", 0, 0, 0 };
     struct fake b = a;
@@ -383,7 +397,8 @@ static void transport_rules(void)
     is_num(a.freed, 4, "once only");
 }
 
-int main(void)
+int
+main(void)
 {
     watchdog(60);
     lines();

@@ -2,7 +2,8 @@
 #include "tap.h"
 #include "nsx_command.h"
 
-static void join(void)
+static void
+join(void)
 {
     struct nsx_buf b;
     struct nsx_error e;
@@ -16,8 +17,8 @@ static void join(void)
     is_num(nsx_command_word(&b, 0, "", 0, &e), NSX_OK, "empty word");
     is_num(nsx_command_word(&b, 0, "X=1", 3, &e), NSX_OK, "last word");
     is_num(nsx_command_end(&b, &e), NSX_OK, "end");
-    is_mem((const char *)nsx_buf_data(&b), b.len,
-           "MAIL FROM:<a@b>  X=1\r\n", 22, "joined by one space each");
+    is_mem((const char *)nsx_buf_data(&b), b.len, "MAIL FROM:<a@b>  X=1\r\n",
+           22, "joined by one space each");
     nsx_command_begin(&b);
     is_num(b.len, 0, "begin empties");
     is_num(nsx_command_word(&b, 1, "", 0, &e), NSX_OK, "empty first word");
@@ -26,7 +27,8 @@ static void join(void)
     nsx_buf_free(&b);
 }
 
-static void safe(void)
+static void
+safe(void)
 {
     static const char in[] = "a\r\nRSET\r\nb\nc\rd\0e";
     struct nsx_buf b;
@@ -55,7 +57,8 @@ static void safe(void)
     nsx_buf_free(&b);
 }
 
-static void caps(void)
+static void
+caps(void)
 {
     struct nsx_buf b;
     struct nsx_error e;
@@ -88,7 +91,8 @@ static void caps(void)
 }
 
 /* A whole command in which the nth allocation fails, for every n. */
-static void no_memory(void)
+static void
+no_memory(void)
 {
     long n;
     int done = 0, bad = 0;
@@ -116,7 +120,8 @@ static void no_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     join();
     safe();

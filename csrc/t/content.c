@@ -3,7 +3,10 @@
 #include "tap.h"
 #include "nsx_content.h"
 
-enum { MOST = 64, NEVER = -1 };
+enum {
+    MOST = 64,
+    NEVER = -1
+};
 
 /* A source of n octets in pieces; it has nothing at every second pull where
  * it waits, and fails before octet fails_at. */
@@ -14,7 +17,8 @@ struct pieces {
     long fails_at;
 };
 
-static nsx_status pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+pull(void *ctx, const char **ptr, size_t *len)
 {
     struct pieces *p = ctx;
     size_t left = p->n - p->at;
@@ -29,15 +33,16 @@ static nsx_status pull(void *ctx, const char **ptr, size_t *len)
     return NSX_OK;
 }
 
-static int again(void *ctx)
+static int
+again(void *ctx)
 {
     ((struct pieces *)ctx)->at = 0;
     return 1;
 }
 
-static void open_body(struct nsx_content *b, struct pieces *p, const char *in,
-                      size_t n, size_t piece, enum nsx_cr_rule rule,
-                      enum nsx_framing framing)
+static void
+open_body(struct nsx_content *b, struct pieces *p, const char *in, size_t n,
+          size_t piece, enum nsx_cr_rule rule, enum nsx_framing framing)
 {
     struct nsx_source s = { NULL, pull, NULL, again };
 
@@ -52,8 +57,9 @@ static void open_body(struct nsx_content *b, struct pieces *p, const char *in,
 }
 
 /* The rules, octet by octet: the framed body; *lines what size must be. */
-static size_t reference(const char *in, size_t n, enum nsx_cr_rule rule,
-                        enum nsx_framing framing, char *out, size_t *lines)
+static size_t
+reference(const char *in, size_t n, enum nsx_cr_rule rule,
+          enum nsx_framing framing, char *out, size_t *lines)
 {
     size_t len = 0, dots = 0, i;
     int bol = 1, cr = 0;
@@ -91,7 +97,8 @@ static size_t reference(const char *in, size_t n, enum nsx_cr_rule rule,
     return len;
 }
 
-static int has_bare_cr(const char *in, size_t n)
+static int
+has_bare_cr(const char *in, size_t n)
 {
     size_t i;
 
@@ -102,8 +109,8 @@ static int has_bare_cr(const char *in, size_t n)
 }
 
 /* Reads all of b in rooms of room octets; waiting is not counted. */
-static nsx_status read_all(struct nsx_content *b, size_t room, char *out,
-                           size_t *len)
+static nsx_status
+read_all(struct nsx_content *b, size_t room, char *out, size_t *len)
 {
     char space[MOST * 4];
     nsx_status s;
@@ -118,7 +125,8 @@ static nsx_status read_all(struct nsx_content *b, size_t room, char *out,
     return s;
 }
 
-static nsx_status measure(struct nsx_content *b, size_t budget)
+static nsx_status
+measure(struct nsx_content *b, size_t budget)
 {
     nsx_status s;
 
@@ -129,8 +137,8 @@ static nsx_status measure(struct nsx_content *b, size_t budget)
 }
 
 /* One body in every framing and rule, measured or not: 1 when all is well. */
-static int is_right(const char *in, size_t n, size_t piece, size_t room,
-                    int waits)
+static int
+is_right(const char *in, size_t n, size_t piece, size_t room, int waits)
 {
     int framing, rule, known;
 
@@ -145,7 +153,7 @@ static int is_right(const char *in, size_t n, size_t piece, size_t room,
                 struct pieces p;
                 nsx_status s = NSX_OK;
                 int refused = r == NSX_CR_REFUSE && f != NSX_FRAME_BINARY
-                           && has_bare_cr(in, n);
+                    && has_bare_cr(in, n);
 
                 open_body(&b, &p, in, n, piece, r, f);
                 p.waits = waits;
@@ -168,7 +176,8 @@ static int is_right(const char *in, size_t n, size_t piece, size_t room,
     return 1;
 }
 
-static void all_short(void)
+static void
+all_short(void)
 {
     static const char alphabet[] = "x.\r\n";
     char in[6];
@@ -192,7 +201,8 @@ static void all_short(void)
     is_num(bad, 0, "every body of up to six octets");
 }
 
-static void random_long(void)
+static void
+random_long(void)
 {
     static const char alphabet[] = "ab\xe4.\r\n\n";
     unsigned long seed = 11;
@@ -207,13 +217,13 @@ static void random_long(void)
             seed = seed * 1103515245u + 12345u;
             in[k] = alphabet[(seed >> 16) % (sizeof alphabet - 1)];
         }
-        bad += !is_right(in, n, 1 + n % 17, 8 + (size_t)round % 30,
-                         round & 1);
+        bad += !is_right(in, n, 1 + n % 17, 8 + (size_t)round % 30, round & 1);
     }
     is_num(bad, 0, "random bodies");
 }
 
-static void eight_bit(void)
+static void
+eight_bit(void)
 {
     char in[40];
     struct nsx_content b;
@@ -231,7 +241,8 @@ static void eight_bit(void)
     is_num(bad, 0, "an octet above 127 is seen wherever it is");
 }
 
-static void changes(void)
+static void
+changes(void)
 {
     char got[MOST * 4], in[] = "one\ntwo\n";
     size_t len, piece;
@@ -248,20 +259,21 @@ static void changes(void)
         (void)nsx_content_restart(&b, NSX_FRAME_BDAT);
         p.n = 6;
         bad_short += read_all(&b, 100, got, &len) != NSX_ERROR
-                  || b.failed != NSX_E_SOURCE || len >= 10;
+            || b.failed != NSX_E_SOURCE || len >= 10;
         open_body(&b, &p, in, 4, piece, NSX_CR_PASS, NSX_FRAME_BDAT);
         (void)measure(&b, 100);
         p.n = 8;
         p.waits = 1;
         bad_long += read_all(&b, 8, got, &len) != NSX_ERROR
-                 || b.failed != NSX_E_SOURCE || len >= 5;
+            || b.failed != NSX_E_SOURCE || len >= 5;
     }
     is_num(bad_same, 0, "the size of the framed body is what counts");
     is_num(bad_short, 0, "a source that shrank never makes a whole body");
     is_num(bad_long, 0, "nor does one that grew");
 }
 
-static void failures(void)
+static void
+failures(void)
 {
     char got[MOST * 4];
     struct nsx_content b;
@@ -289,7 +301,8 @@ static void failures(void)
            "what can be read once only is not read again");
 }
 
-static void as_source(void)
+static void
+as_source(void)
 {
     char block[16], got[MOST * 4], want[MOST * 4];
     const char *ptr, in[] = ".one\n.two\nthree three three three\n";
@@ -307,15 +320,16 @@ static void as_source(void)
         at += len;
         said += (size_t)s.follows(s.ctx);
     }
-    len = reference(in, sizeof in - 1, NSX_CR_PASS, NSX_FRAME_DATA, want,
-                    &lines);
+    len =
+        reference(in, sizeof in - 1, NSX_CR_PASS, NSX_FRAME_DATA, want, &lines);
     is_mem(got, at, want, len, "as a source, through a small block");
     ok(said > 0 && !s.follows(s.ctx), "it says what follows");
     is_num(s.pull(s.ctx, &ptr, &len), NSX_OK, "asked again");
     is_num(len, 0, "it is still at its end");
 }
 
-int main(void)
+int
+main(void)
 {
     all_short();
     random_long();

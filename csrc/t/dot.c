@@ -7,8 +7,8 @@
 static struct arena in_arena, out_arena;
 
 /* The rule, one octet at a time. */
-static size_t reference(const char *in, size_t n, enum nsx_bare_cr bare_cr,
-                        char *out)
+static size_t
+reference(const char *in, size_t n, enum nsx_bare_cr bare_cr, char *out)
 {
     size_t len = 0, i;
     int bol = 1, cr = 0;
@@ -40,8 +40,9 @@ static size_t reference(const char *in, size_t n, enum nsx_bare_cr bare_cr,
 
 /* Encodes in[0..n) in chunks of at most `chunk` octets through a space of
  * `space`, both against guard pages. */
-static size_t encode(const char *in, size_t n, enum nsx_bare_cr bare_cr,
-                     size_t chunk, size_t space, char *out)
+static size_t
+encode(const char *in, size_t n, enum nsx_bare_cr bare_cr, size_t chunk,
+       size_t space, char *out)
 {
     struct nsx_dot d;
     size_t len = 0, at = 0;
@@ -68,7 +69,8 @@ static size_t encode(const char *in, size_t n, enum nsx_bare_cr bare_cr,
     return len + nsx_dot_end(&d, out + len);
 }
 
-static size_t disagreements(const char *in, size_t n, size_t max_chunk)
+static size_t
+disagreements(const char *in, size_t n, size_t max_chunk)
 {
     char want[256], got[256];
     size_t chunk, space, bad = 0;
@@ -79,8 +81,8 @@ static size_t disagreements(const char *in, size_t n, size_t max_chunk)
 
         for (chunk = 1; chunk <= max_chunk; chunk++)
             for (space = 4; space < 9; space++) {
-                size_t got_n = encode(in, n, (enum nsx_bare_cr)cr, chunk,
-                                      space, got);
+                size_t got_n =
+                    encode(in, n, (enum nsx_bare_cr)cr, chunk, space, got);
 
                 bad += got_n != want_n || memcmp(got, want, want_n) != 0;
             }
@@ -89,7 +91,8 @@ static size_t disagreements(const char *in, size_t n, size_t max_chunk)
 }
 
 /* All inputs of up to 7 octets over the four kinds of octets there are. */
-static void all_short(void)
+static void
+all_short(void)
 {
     static const char alphabet[] = { '\r', '\n', '.', 'x' };
     char in[8];
@@ -104,7 +107,8 @@ static void all_short(void)
     is_num(bad, 0, "every short body, in every chunk size and space");
 }
 
-static void random_long(void)
+static void
+random_long(void)
 {
     static const char alphabet[] = "\r\n.xyz\r\n.ab\ncd\n..";
     char in[100];
@@ -126,8 +130,9 @@ static void random_long(void)
     is_num(bad, 0, "random bodies");
 }
 
-static void body(const char *in, size_t n, enum nsx_bare_cr bare_cr,
-                 const char *want, const char *name)
+static void
+body(const char *in, size_t n, enum nsx_bare_cr bare_cr, const char *want,
+     const char *name)
 {
     char got[256];
     size_t len = encode(in, n, bare_cr, n > 0 ? n : 1, 200, got);
@@ -135,12 +140,13 @@ static void body(const char *in, size_t n, enum nsx_bare_cr bare_cr,
     is_mem(got, len, want, strlen(want), name);
 }
 
-#define BODY(in, want, name) \
+#define BODY(in, want, name)                                                   \
     body(in, sizeof in - 1, NSX_BARE_CR_PASS, want, name)
-#define CONVERT(in, want, name) \
+#define CONVERT(in, want, name)                                                \
     body(in, sizeof in - 1, NSX_BARE_CR_CONVERT, want, name)
 
-static void examples(void)
+static void
+examples(void)
 {
     BODY("", ".\r\n", "empty body");
     BODY("a\n", "a\r\n.\r\n", "LF becomes CRLF");
@@ -161,7 +167,8 @@ static void examples(void)
     CONVERT("\r.\r\r", "\r\n..\r\n\r\n.\r\n", "several");
 }
 
-static void states(void)
+static void
+states(void)
 {
     struct nsx_dot d;
     char out[8];
@@ -182,7 +189,8 @@ static void states(void)
     is_num(d.at, NSX_DOT_BOL, "is a line start again");
 }
 
-static int bare(enum nsx_dot_at at, const char *in, size_t n, int final)
+static int
+bare(enum nsx_dot_at at, const char *in, size_t n, int final)
 {
     struct nsx_dot d;
 
@@ -190,7 +198,8 @@ static int bare(enum nsx_dot_at at, const char *in, size_t n, int final)
     return nsx_dot_has_bare_cr(&d, arena_put(&in_arena, in, n, 1), n, final);
 }
 
-static void finding(void)
+static void
+finding(void)
 {
     ok(!bare(NSX_DOT_BOL, "a\r\nb\r\n", 6, 1), "CRLF only");
     ok(bare(NSX_DOT_BOL, "a\r\nb\rc", 6, 0), "a bare CR");
@@ -205,7 +214,8 @@ static void finding(void)
     ok(!bare(NSX_DOT_BOL, "abc\n\n.", 6, 1), "no CR");
 }
 
-static double seconds_for(const char *in, size_t n, enum nsx_bare_cr bare_cr)
+static double
+seconds_for(const char *in, size_t n, enum nsx_bare_cr bare_cr)
 {
     static char out[NSX_BLOCK_SIZE];
     struct nsx_dot d;
@@ -220,12 +230,13 @@ static double seconds_for(const char *in, size_t n, enum nsx_bare_cr bare_cr)
 
 /* No pattern may make the encoder slow.  The bound is far above what it
  * takes, far below what a search per octet would. */
-static void speed(void)
+static void
+speed(void)
 {
     const size_t n = 32u << 20;
     const double bound = 5;
-    static const char *patterns[] = { "x", "\n", "\r", ".", "\n.", "\rx",
-                                      "\r\n", "\r.\n" };
+    static const char *patterns[] = { "x",   "\n",  "\r",   ".",
+                                      "\n.", "\rx", "\r\n", "\r.\n" };
     char *in = malloc(n);
     size_t i, k;
     int cr;
@@ -250,7 +261,8 @@ static void speed(void)
     free(in);
 }
 
-int main(void)
+int
+main(void)
 {
     arena_init(&in_arena, 4096);
     arena_init(&out_arena, 4096);

@@ -8,8 +8,9 @@
 static struct arena arena;
 
 /* One line, at both guard pages: keyword and parameters, or none. */
-static void line(const char *in, size_t n, const char *keyword,
-                 const char *params, const char *name)
+static void
+line(const char *in, size_t n, const char *keyword, const char *params,
+     const char *name)
 {
     struct nsx_capability c;
     int end;
@@ -31,10 +32,11 @@ static void line(const char *in, size_t n, const char *keyword,
     }
 }
 
-#define LINE(in, keyword, params) \
+#define LINE(in, keyword, params)                                              \
     line(in, sizeof in - 1, keyword, params, "'" in "'")
 
-static void keywords(void)
+static void
+keywords(void)
 {
     LINE("SIZE 35882577", "SIZE", "35882577");
     LINE("PIPELINING", "PIPELINING", "");
@@ -58,7 +60,8 @@ static void keywords(void)
     LINE("\xe9t\xe9 1", "t", "\xe9 1");
 }
 
-static void no_keyword(void)
+static void
+no_keyword(void)
 {
     LINE("", NULL, NULL);
     LINE(" ", NULL, NULL);
@@ -68,7 +71,8 @@ static void no_keyword(void)
 }
 
 /* Every prefix of a line gives a prefix of its answer. */
-static void prefixes(void)
+static void
+prefixes(void)
 {
     static const char in[] = "--AUTH--= SCRAM-SHA-256 PLAIN";
     struct nsx_capability c;
@@ -89,7 +93,8 @@ static void prefixes(void)
     is_num(bad, 0, "every prefix, against a guard page");
 }
 
-static void distinct(const char *list, const char *want)
+static void
+distinct(const char *list, const char *want)
 {
     char out[64];
     size_t n = strlen(list);
@@ -101,7 +106,8 @@ static void distinct(const char *list, const char *want)
     is_mem(in, len, want, strlen(want), "in place");
 }
 
-static void lists(void)
+static void
+lists(void)
 {
     distinct("PLAIN LOGIN", "PLAIN LOGIN");
     distinct("PLAIN LOGIN login Plain\tX", "PLAIN LOGIN X");
@@ -114,7 +120,8 @@ static void lists(void)
 }
 
 /* Lists of a megabyte take milliseconds; quadratic would be minutes. */
-static void linear(void)
+static void
+linear(void)
 {
     const size_t n = 1u << 20;
     const double bound = 5;
@@ -141,7 +148,8 @@ static void linear(void)
     free(list);
 }
 
-int main(void)
+int
+main(void)
 {
     arena_init(&arena, 4096);
     keywords();

@@ -4,11 +4,14 @@
 #include "nsx_content.h"
 #include "nsx_envelope.h"
 
-enum { MOST_OPTIONS = 3 };
+enum {
+    MOST_OPTIONS = 3
+};
 
 static struct nsx_caps caps;
 
-static void offer(const char *keywords)
+static void
+offer(const char *keywords)
 {
     const char *at = keywords;
 
@@ -21,14 +24,16 @@ static void offer(const char *keywords)
     }
 }
 
-static nsx_status set(struct nsx_envelope *v, const char *name,
-                      const char *value, struct nsx_error *e)
+static nsx_status
+set(struct nsx_envelope *v, const char *name, const char *value,
+    struct nsx_error *e)
 {
     return nsx_envelope_set(v, nsx_option_find(name, strlen(name)), value,
                             strlen(value), e);
 }
 
-static void sender(struct nsx_envelope *v, const char *path)
+static void
+sender(struct nsx_envelope *v, const char *path)
 {
     struct nsx_error e;
 
@@ -38,28 +43,28 @@ static void sender(struct nsx_envelope *v, const char *path)
     (void)nsx_envelope_to(v, "<b@y>", 5, &e);
 }
 
-static void values(void)
+static void
+values(void)
 {
     static const struct {
         const char *option, *good, *bad; /* separated by '|' */
-    } rows[] = {
-        { "Size", "0|12|18446744073709551615", "|-1|1k|1 2" },
-        { "Return", "FULL|hdrs|Full", "|ALL|FULL " },
-        { "Bits", "7|8|binary", "|9|78|BINARY" },
-        { "Envelope", "x|a b+c=\x80", "" },
-        { "ENVID", "x|a+20b", "|a b|a=b|a+2|a+g0" },
-        { "AUTH", "|<>|a+40b", "a b|a=b" },
-        { "DeliverBy", "120;R|-5;N|+1;NT|0;N|1;rt",
-          "|120|;R|0;R|-1;R|120;X|120;RX|1234567890;R|1 ;R|120;RTT" },
-        { "HoldFor", "0|999999999", "|-1|1234567890|x" },
-        { "HoldUntil", "2026-01-31T18:30:00Z|2026-01-31t18:30:00.5+02:00",
-          "|2026-01-31|2026-13-31T18:30:00Z|2026-01-31T18:30:00"
-          "|2026-01-31T18:30:00.Z|2026-01-31 18:30:00Z"
-          "|2026-01-31T18:30:00+0200|2026-01-31T25:30:00Z" },
-        { "Priority", "0|-9|9", "|10|-0|+3|x" },
-        { "Notify", "NEVER|success,failure|DELAY",
-          "|NEVER,DELAY|DELAY,DELAY|OFTEN|DELAY,|DELAY, SUCCESS" }
-    };
+    } rows[] = { { "Size", "0|12|18446744073709551615", "|-1|1k|1 2" },
+                 { "Return", "FULL|hdrs|Full", "|ALL|FULL " },
+                 { "Bits", "7|8|binary", "|9|78|BINARY" },
+                 { "Envelope", "x|a b+c=\x80", "" },
+                 { "ENVID", "x|a+20b", "|a b|a=b|a+2|a+g0" },
+                 { "AUTH", "|<>|a+40b", "a b|a=b" },
+                 { "DeliverBy", "120;R|-5;N|+1;NT|0;N|1;rt",
+                   "|120|;R|0;R|-1;R|120;X|120;RX|1234567890;R|1 ;R|120;RTT" },
+                 { "HoldFor", "0|999999999", "|-1|1234567890|x" },
+                 { "HoldUntil",
+                   "2026-01-31T18:30:00Z|2026-01-31t18:30:00.5+02:00",
+                   "|2026-01-31|2026-13-31T18:30:00Z|2026-01-31T18:30:00"
+                   "|2026-01-31T18:30:00.Z|2026-01-31 18:30:00Z"
+                   "|2026-01-31T18:30:00+0200|2026-01-31T25:30:00Z" },
+                 { "Priority", "0|-9|9", "|10|-0|+3|x" },
+                 { "Notify", "NEVER|success,failure|DELAY",
+                   "|NEVER,DELAY|DELAY,DELAY|OFTEN|DELAY,|DELAY, SUCCESS" } };
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -67,9 +72,9 @@ static void values(void)
 
         for (good = 0; good < 2; good++) {
             const char *at = good ? rows[i].good : rows[i].bad;
-            int wrong = 0, end = *at == '\0' && strcmp(rows[i].option,
-                                                       "Envelope") != 0
-                              && strcmp(rows[i].option, "AUTH") != 0;
+            int wrong = 0,
+                end = *at == '\0' && strcmp(rows[i].option, "Envelope") != 0
+                && strcmp(rows[i].option, "AUTH") != 0;
 
             while (!end) {
                 size_t n = strcspn(at, "|");
@@ -78,18 +83,18 @@ static void values(void)
 
                 nsx_error_reset(&e);
                 sender(&v, "<>");
-                wrong += (nsx_envelope_set(
-                              &v,
-                              nsx_option_find(rows[i].option,
-                                              strlen(rows[i].option)),
-                              at, n, &e)
-                          == NSX_OK)
-                      != good;
+                wrong +=
+                    (nsx_envelope_set(&v,
+                                      nsx_option_find(rows[i].option,
+                                                      strlen(rows[i].option)),
+                                      at, n, &e)
+                     == NSX_OK)
+                    != good;
                 wrong += !good
-                      && (e.code != NSX_E_ARGUMENT
-                          || strncmp(e.text, rows[i].option,
-                                     strlen(rows[i].option))
-                                 != 0);
+                    && (e.code != NSX_E_ARGUMENT
+                        || strncmp(e.text, rows[i].option,
+                                   strlen(rows[i].option))
+                            != 0);
                 nsx_envelope_free(&v);
                 end = at[n] == '\0';
                 at += n + 1;
@@ -100,25 +105,24 @@ static void values(void)
     }
 }
 
-static void paths(void)
+static void
+paths(void)
 {
     static const struct {
         const char *path;
         int is_from, is_to;
-    } rows[] = {
-        { "<a@b>", 1, 1 },
-        { "<>", 1, 0 },
-        { "a@b", 0, 0 },
-        { "<a@b", 0, 0 },
-        { "<a@b> SIZE=1 X=<>", 0, 0 },
-        { "<a>b@c>", 0, 0 },
-        { "<\"a>b\"@c>", 1, 1 },
-        { "<\"a\\\">b\"@c>", 1, 1 },
-        { "<\"a>", 0, 0 },
-        { "<a\nb@c>", 0, 0 },
-        { "<\"a b\"@c>", 1, 1 },
-        { "<postmaster>", 1, 1 }
-    };
+    } rows[] = { { "<a@b>", 1, 1 },
+                 { "<>", 1, 0 },
+                 { "a@b", 0, 0 },
+                 { "<a@b", 0, 0 },
+                 { "<a@b> SIZE=1 X=<>", 0, 0 },
+                 { "<a>b@c>", 0, 0 },
+                 { "<\"a>b\"@c>", 1, 1 },
+                 { "<\"a\\\">b\"@c>", 1, 1 },
+                 { "<\"a>", 0, 0 },
+                 { "<a\nb@c>", 0, 0 },
+                 { "<\"a b\"@c>", 1, 1 },
+                 { "<postmaster>", 1, 1 } };
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -146,15 +150,24 @@ struct mail_row {
     const char *options[2 * MOST_OPTIONS];
     uint64_t size;
     int may_be_8bit;
-    const char *line;   /* NULL: refused locally */
-    const char *refused; /* its code */
+    const char *line;     /* NULL: refused locally */
+    const char *refused;  /* its code */
     const char *left_out; /* an option of which a warning tells */
 };
 
 #define U NSX_SIZE_UNKNOWN
-#define NONE { NULL, NULL, NULL, NULL, NULL, NULL }
-#define ONE(a, b) { a, b, NULL, NULL, NULL, NULL }
-#define TWO(a, b, c, d) { a, b, c, d, NULL, NULL }
+#define NONE                                                                   \
+    {                                                                          \
+        NULL, NULL, NULL, NULL, NULL, NULL                                     \
+    }
+#define ONE(a, b)                                                              \
+    {                                                                          \
+        a, b, NULL, NULL, NULL, NULL                                           \
+    }
+#define TWO(a, b, c, d)                                                        \
+    {                                                                          \
+        a, b, c, d, NULL, NULL                                                 \
+    }
 
 static const struct mail_row mails[] = {
     { "", NONE, 10, 1, "", NULL, NULL },
@@ -187,8 +200,7 @@ static const struct mail_row mails[] = {
     { "SMTPUTF8", ONE("SMTPUTF8", "1"), U, 0, " SMTPUTF8", NULL, NULL },
     { "SMTPUTF8", ONE("SMTPUTF8", "0"), U, 0, "", NULL, NULL },
     { "", ONE("SMTPUTF8", "1"), U, 0, "", NULL, "SMTPUTF8" },
-    { "DELIVERBY", ONE("DeliverBy", "120;rt"), U, 0, " BY=120;RT", NULL,
-      NULL },
+    { "DELIVERBY", ONE("DeliverBy", "120;rt"), U, 0, " BY=120;RT", NULL, NULL },
     { "DELIVERBY 240", ONE("DeliverBy", "120;R"), U, 0, NULL, "5.5.4", NULL },
     { "DELIVERBY 240", ONE("DeliverBy", "120;N"), U, 0, " BY=120;N", NULL,
       NULL },
@@ -203,8 +215,7 @@ static const struct mail_row mails[] = {
     { "FUTURERELEASE 3600 2026-12-31T00:00:00Z",
       ONE("HoldUntil", "2026-12-31T00:00:01Z"), U, 0, NULL, "5.5.4", NULL },
     { "", ONE("HoldFor", "1"), U, 0, NULL, "5.3.3", NULL },
-    { "", ONE("HoldUntil", "2026-12-31T00:00:01Z"), U, 0, NULL, "5.3.3",
-      NULL },
+    { "", ONE("HoldUntil", "2026-12-31T00:00:01Z"), U, 0, NULL, "5.3.3", NULL },
     { "MT-PRIORITY", ONE("Priority", "-3"), U, 0, " MT-PRIORITY=-3", NULL,
       NULL },
     { "", ONE("Priority", "3"), U, 0, "", NULL, "Priority" },
@@ -214,7 +225,8 @@ static const struct mail_row mails[] = {
     { "", ONE("Notify", "NEVER"), U, 0, "", NULL, "Notify" },
 };
 
-static void one_mail(const struct mail_row *row, const char *from)
+static void
+one_mail(const struct mail_row *row, const char *from)
 {
     struct nsx_size_facts body = { row->size, row->may_be_8bit };
     struct nsx_refusal why;
@@ -236,7 +248,8 @@ static void one_mail(const struct mail_row *row, const char *from)
     if (row->line == NULL) {
         (void)nsx_enhanced_format(&why.enhanced, code);
         is_str(code, row->refused, why.text);
-    } else {
+    }
+    else {
         nsx_buf_init(&out, NSX_MAX_COMMAND);
         is_num(nsx_envelope_mail(&v, &caps, &body, &out, &e), NSX_OK, "line");
         (void)snprintf(want, sizeof want, "MAIL FROM:%s%s\r\n", from,
@@ -254,7 +267,8 @@ static void one_mail(const struct mail_row *row, const char *from)
     nsx_envelope_free(&v);
 }
 
-static void rcpts(void)
+static void
+rcpts(void)
 {
     struct nsx_envelope v;
     struct nsx_error e;
@@ -300,12 +314,14 @@ static void rcpts(void)
     nsx_buf_free(&out);
 }
 
-static void utf8(void)
+static void
+utf8(void)
 {
-    static const struct mail_row offered = { "SMTPUTF8", NONE, U, 0,
+    static const struct mail_row offered = { "SMTPUTF8",  NONE, U,   0,
                                              " SMTPUTF8", NULL, NULL };
-    static const struct mail_row missing = { "", NONE, U, 0, NULL, "5.6.7",
-                                             NULL };
+    static const struct mail_row missing = {
+        "", NONE, U, 0, NULL, "5.6.7", NULL
+    };
     struct nsx_size_facts body = { U, 0 };
     struct nsx_refusal why;
     struct nsx_envelope v;
@@ -326,7 +342,8 @@ static void utf8(void)
     nsx_envelope_free(&v);
 }
 
-static void no_memory(void)
+static void
+no_memory(void)
 {
     long n;
     int done = 0, bad = 0;
@@ -351,7 +368,8 @@ static void no_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     size_t i;
 

@@ -4,15 +4,15 @@
 
 #include <errno.h>
 
-static void names(void)
+static void
+names(void)
 {
     int code, bad = 0;
 
     for (code = 0; code < NSX_E_COUNT_; code++) {
         if (nsx_error_name((nsx_errcode)code)[0] == '\0')
             bad++;
-        if (code > 0
-            && nsx_error_class((nsx_errcode)code) == NSX_CLASS_NONE)
+        if (code > 0 && nsx_error_class((nsx_errcode)code) == NSX_CLASS_NONE)
             bad++;
     }
     is_num(bad, 0, "every code has a name and a class");
@@ -25,7 +25,8 @@ static void names(void)
     is_num(nsx_error_class(NSX_E_PLAINTEXT), NSX_CLASS_SERVER, "plaintext");
 }
 
-static void sticky(void)
+static void
+sticky(void)
 {
     struct nsx_error e;
 
@@ -43,7 +44,8 @@ static void sticky(void)
     is_str(e.text, "", "reset empties the text");
 }
 
-static void texts(void)
+static void
+texts(void)
 {
     struct nsx_error e;
     char longer[2 * NSX_ERROR_TEXT];
@@ -68,7 +70,8 @@ static void texts(void)
     ok(e.text[0] != '\0', "unknown errno has a text too");
 }
 
-int main(void)
+int
+main(void)
 {
     names();
     sticky();

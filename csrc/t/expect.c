@@ -3,7 +3,8 @@
 #include "nsx_expect.h"
 
 /* Pushes and pops in waves: first in, first out, whatever the ring does. */
-static void order(void)
+static void
+order(void)
 {
     struct nsx_expect q;
     unsigned in = 0, out = 0, wave, i;
@@ -13,8 +14,7 @@ static void order(void)
     ok(nsx_expect_front(&q) == NULL, "empty");
     for (wave = 1; wave < 60; wave++) {
         for (i = 0; i < wave; i++, in++)
-            bad += nsx_expect_push(&q, NSX_VERB_RCPT, in, in * 2)
-                != NSX_E_NONE;
+            bad += nsx_expect_push(&q, NSX_VERB_RCPT, in, in * 2) != NSX_E_NONE;
         for (i = 0; i < wave - (wave > 1); i++, out++) {
             const struct nsx_expected *e = nsx_expect_front(&q);
 
@@ -31,7 +31,8 @@ static void order(void)
     nsx_expect_free(&q);
 }
 
-static void cap(void)
+static void
+cap(void)
 {
     struct nsx_expect q;
     unsigned i;
@@ -48,7 +49,8 @@ static void cap(void)
     nsx_expect_free(&q);
 }
 
-static void no_memory(void)
+static void
+no_memory(void)
 {
     struct nsx_expect q;
     unsigned i;
@@ -58,8 +60,7 @@ static void no_memory(void)
     for (i = 0; i < NSX_EXPECT_INLINE; i++)
         is_num(nsx_expect_push(&q, NSX_VERB_MAIL, i, 0), NSX_E_NONE,
                "a few need no memory");
-    is_num(nsx_expect_push(&q, NSX_VERB_MAIL, i, 0), NSX_E_NOMEM,
-           "more do");
+    is_num(nsx_expect_push(&q, NSX_VERB_MAIL, i, 0), NSX_E_NOMEM, "more do");
     is_num(q.count, NSX_EXPECT_INLINE, "the queue is as before");
     is_num(nsx_expect_push(&q, NSX_VERB_MAIL, i, 0), NSX_E_NONE,
            "memory is back");
@@ -72,7 +73,8 @@ static void no_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     order();
     cap();

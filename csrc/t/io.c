@@ -9,7 +9,8 @@
 static struct nsx_error e;
 static char big[1 << 20];
 
-static struct nsx_io open_io(int fd)
+static struct nsx_io
+open_io(int fd)
 {
     struct nsx_io io;
 
@@ -18,7 +19,8 @@ static struct nsx_io open_io(int fd)
     return io;
 }
 
-static void results(const char *kind, int fd[2])
+static void
+results(const char *kind, int fd[2])
 {
     struct nsx_io io = open_io(fd[0]);
     char buf[100];
@@ -30,8 +32,7 @@ static void results(const char *kind, int fd[2])
            "nothing to read");
     is_num(done, 0, "and nothing read");
     is_num(nsx_io_recv(&io, buf, 0, &done, &e), NSX_OK, "reading nothing");
-    is_num(nsx_io_send(&io, buf, 0, 0, &done, &e), NSX_OK,
-           "writing nothing");
+    is_num(nsx_io_send(&io, buf, 0, 0, &done, &e), NSX_OK, "writing nothing");
     say(fd[1], "hello");
     is_num(nsx_io_wait(&io, NSX_WANT_READ, nsx_deadline_after(5)),
            NSX_WAIT_READY, "readable");
@@ -53,7 +54,8 @@ static void results(const char *kind, int fd[2])
     is_num(fcntl(fd[0], F_GETFL), flags, "blocking mode is untouched");
 }
 
-static void ends(const char *kind, int fd[2])
+static void
+ends(const char *kind, int fd[2])
 {
     struct nsx_io io = open_io(fd[0]);
     char buf[10];
@@ -80,7 +82,8 @@ static void ends(const char *kind, int fd[2])
        "with EPIPE and no signal (%s)", e.text);
 }
 
-static void sockets(void)
+static void
+sockets(void)
 {
     int fd[2];
 
@@ -101,7 +104,8 @@ static void sockets(void)
     (void)close(fd[0]);
 }
 
-static int nodelay(int fd)
+static int
+nodelay(int fd)
 {
     int on = -1;
     socklen_t len = sizeof on;
@@ -110,7 +114,8 @@ static int nodelay(int fd)
     return on != 0;
 }
 
-static void tuning(void)
+static void
+tuning(void)
 {
     int fd[2];
 
@@ -130,7 +135,8 @@ static void tuning(void)
     is_num(errno, ENOENT, "by a closed descriptor too");
 }
 
-static void no_descriptor(void)
+static void
+no_descriptor(void)
 {
     struct nsx_io io = open_io(-1);
     char buf[1];
@@ -153,7 +159,8 @@ static void no_descriptor(void)
     is_num(e.sys_errno, EBADF, "EBADF");
 }
 
-static void files(void)
+static void
+files(void)
 {
     FILE *f = tmpfile();
     struct nsx_io io;
@@ -166,8 +173,7 @@ static void files(void)
     is_num(io.kind, NSX_IO_FILE, "a file");
     is_num(nsx_io_send(&io, "abc", 3, 1, &done, &e), NSX_OK, "is written");
     (void)lseek(io.fd, 0, SEEK_SET);
-    is_num(nsx_io_wait(&io, NSX_WANT_READ, 0), NSX_WAIT_READY,
-           "never waits");
+    is_num(nsx_io_wait(&io, NSX_WANT_READ, 0), NSX_WAIT_READY, "never waits");
     is_num(nsx_io_recv(&io, buf, 10, &done, &e), NSX_OK, "is read");
     is_mem(buf, done, "abc", 3, "as written");
     is_num(nsx_io_recv(&io, buf, 10, &done, &e), NSX_ERROR, "to its end");
@@ -175,7 +181,8 @@ static void files(void)
     (void)fclose(f);
 }
 
-static void pipes(void)
+static void
+pipes(void)
 {
     int fd[2], flags;
     struct nsx_io in, out;
@@ -205,7 +212,8 @@ static void pipes(void)
 }
 
 /* A SIGPIPE that was pending before a write of ours is still there after. */
-static void pending_sigpipe(void)
+static void
+pending_sigpipe(void)
 {
     sigset_t set, old, pending;
     struct nsx_io io;
@@ -231,7 +239,8 @@ static void pending_sigpipe(void)
     (void)close(fd[1]);
 }
 
-static void clock_and_deadlines(void)
+static void
+clock_and_deadlines(void)
 {
     int64_t a = nsx_clock_ms(), b;
 
@@ -241,15 +250,15 @@ static void clock_and_deadlines(void)
     ok(nsx_deadline_after(0) == NSX_NEVER, "0 is no deadline");
     ok(nsx_deadline_after(-1) == NSX_NEVER, "nor is a negative one");
     ok(nsx_deadline_after(1e300) == NSX_NEVER, "nor one out of range");
-    ok(nsx_deadline_after((double)NAN) == NSX_NEVER,
-       "nor what is no number");
+    ok(nsx_deadline_after((double)NAN) == NSX_NEVER, "nor what is no number");
     a = nsx_deadline_after(1.5) - nsx_clock_ms();
     ok(a >= 1490 && a <= 1502, "a second and a half");
     ok(nsx_deadline_after(1e9) > nsx_clock_ms() + INT32_MAX,
        "more than poll can take");
 }
 
-static void waiting(void)
+static void
+waiting(void)
 {
     int fd[2];
     struct nsx_io io;
@@ -283,7 +292,8 @@ static void waiting(void)
 }
 
 /* poll has no FD_SETSIZE. */
-static void high_numbers(void)
+static void
+high_numbers(void)
 {
     const int high = 1500;
     struct rlimit rl;
@@ -313,7 +323,8 @@ static void high_numbers(void)
     close_pair(fd);
 }
 
-int main(void)
+int
+main(void)
 {
     watchdog(60);
     sockets();

@@ -3,8 +3,15 @@
 #include "net.h"
 #include "mx.h"
 
-enum { SKIP = 1, LMTP = 2, NO_CHUNKS = 4, ONCE = 8, EARLY = 16,
-       DATA_ANYWAY = 32, BINARY = 64 };
+enum {
+    SKIP = 1,
+    LMTP = 2,
+    NO_CHUNKS = 4,
+    ONCE = 8,
+    EARLY = 16,
+    DATA_ANYWAY = 32,
+    BINARY = 64
+};
 
 static const char body_text[] = "Subject: x\n\n.dot\nlast";
 static const char body_wire[] = "Subject: x\r\n\r\n.dot\r\nlast\r\n";
@@ -14,7 +21,8 @@ struct once {
     size_t at;
 };
 
-static nsx_status pull_once(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+pull_once(void *ctx, const char **ptr, size_t *len)
 {
     struct once *o = ctx;
     size_t left = sizeof body_text - 1 - o->at;
@@ -53,8 +61,14 @@ struct row {
 #define UNK NSX_FATE_UNKNOWN
 #define UNS NSX_FATE_UNSENT
 
-#define SAY(...) { __VA_ARGS__ }
-#define USUAL { .rcpt_max = 0 }
+#define SAY(...)                                                               \
+    {                                                                          \
+        __VA_ARGS__                                                            \
+    }
+#define USUAL                                                                  \
+    {                                                                          \
+        .rcpt_max = 0                                                          \
+    }
 
 static const struct row rows[] = {
     /* how many flights */
@@ -66,8 +80,8 @@ static const struct row rows[] = {
       "MAIL | RCPT | RCPT | BDAT-LAST", "AA", "end", ACC, 4, 1 },
     { "no PIPELINING is lockstep", "CHUNKING", MSG, SKIP, "a b", USUAL,
       "MAIL | RCPT | RCPT | BDAT-LAST", "AA", "end", ACC, 4, 1 },
-    { "envelope, DATA", PIPE, ENV, 0, "a b", USUAL,
-      "MAIL RCPT RCPT | DATA | .", "AA", "end", ACC, 3, 1 },
+    { "envelope, DATA", PIPE, ENV, 0, "a b", USUAL, "MAIL RCPT RCPT | DATA | .",
+      "AA", "end", ACC, 3, 1 },
     { "DATA joins with SkipBad", PIPE, ENV, SKIP, "a b", USUAL,
       "MAIL RCPT RCPT DATA | .", "AA", "end", ACC, 2, 1 },
     { "envelope, BDAT", FULL, ENV, 0, "a b", USUAL,
@@ -78,8 +92,8 @@ static const struct row rows[] = {
       "MAIL RCPT RCPT BDAT-LAST", "AA", "end", ACC, 1, 1 },
     { "not without SkipBad", FULL, MSG, 0, "a b", USUAL,
       "MAIL RCPT RCPT | BDAT-LAST", "AA", "end", ACC, 2, 1 },
-    { "nor with DATA", PIPE, MSG, SKIP, "a b", USUAL,
-      "MAIL RCPT RCPT DATA | .", "AA", "end", ACC, 2, 1 },
+    { "nor with DATA", PIPE, MSG, SKIP, "a b", USUAL, "MAIL RCPT RCPT DATA | .",
+      "AA", "end", ACC, 2, 1 },
     { "Chunking off", FULL, MSG, SKIP | NO_CHUNKS, "a b", USUAL,
       "MAIL RCPT RCPT DATA | .", "AA", "end", ACC, 2, 1 },
     { "a size nobody knows", FULL, MSG, SKIP | ONCE, "a b", USUAL,
@@ -107,18 +121,17 @@ static const struct row rows[] = {
     { "MAIL refused", PIPE, ENV, 0, "a b", SAY(.mail = "550 5.7.1 no"),
       "MAIL RCPT RCPT", "RR", "mail", REF, 1, 1 },
     { "MAIL refused, DATA in flight", PIPE, ENV, SKIP, "a b",
-      SAY(.mail = "450 4.7.1 no"), "MAIL RCPT RCPT DATA", "DD", "mail", DEF,
-      1, 1 },
+      SAY(.mail = "450 4.7.1 no"), "MAIL RCPT RCPT DATA", "DD", "mail", DEF, 1,
+      1 },
     { "MAIL refused, lockstep", "", LOCK, 0, "a b", SAY(.mail = "550 no"),
       "MAIL", "RR", "mail", REF, 1, 1 },
-    { "MAIL refused, one flight", FULL, MSG, SKIP, "a b",
-      SAY(.mail = "550 no"), "MAIL RCPT RCPT BDAT-LAST | RSET", "RR", "mail",
-      REF, 2, 1 },
+    { "MAIL refused, one flight", FULL, MSG, SKIP, "a b", SAY(.mail = "550 no"),
+      "MAIL RCPT RCPT BDAT-LAST | RSET", "RR", "mail", REF, 2, 1 },
     { "DATA refused", PIPE, ENV, 0, "a b", SAY(.data = "451 4.3.0 no"),
       "MAIL RCPT RCPT | DATA | RSET", "DD", "data", DEF, 3, 1 },
     { "DATA refused in the flight", PIPE, ENV, SKIP, "a 550",
-      SAY(.data = "554 no"), "MAIL RCPT RCPT DATA | RSET", "RR", "data", REF,
-      2, 1 },
+      SAY(.data = "554 no"), "MAIL RCPT RCPT DATA | RSET", "RR", "data", REF, 2,
+      1 },
     { "any 3xx is the go-ahead", PIPE, ENV, 0, "a", SAY(.data = "399 go"),
       "MAIL RCPT | DATA | .", "A", "end", ACC, 3, 1 },
     { "the data refused", PIPE, ENV, 0, "a b", SAY(.end = "554 5.6.0 spam"),
@@ -128,9 +141,8 @@ static const struct row rows[] = {
     /* 421 */
     { "421 to MAIL", PIPE, ENV, 0, "a b", SAY(.mail = "421 bye"),
       "MAIL RCPT RCPT", "DD", "mail", DEF, 1, 0 },
-    { "421 to MAIL, all is out", FULL, MSG, SKIP, "a b",
-      SAY(.mail = "421 bye"), "MAIL RCPT RCPT BDAT-LAST", "DD", "mail", DEF,
-      1, 0 },
+    { "421 to MAIL, all is out", FULL, MSG, SKIP, "a b", SAY(.mail = "421 bye"),
+      "MAIL RCPT RCPT BDAT-LAST", "DD", "mail", DEF, 1, 0 },
     { "421 to a recipient, all is out", FULL, MSG, SKIP, "550 421 c", USUAL,
       "MAIL RCPT RCPT RCPT BDAT-LAST", "RDD", "rcpt", DEF, 1, 0 },
     { "421 to DATA", PIPE, ENV, SKIP, "550 b", SAY(.data = "421 bye"),
@@ -142,8 +154,8 @@ static const struct row rows[] = {
     { "RSET refused", PIPE, ENV, 0, "550 b", SAY(.rset = "500 no"),
       "MAIL RCPT RCPT | RSET", "RN", "rcpt", REF, 2, 0 },
     /* losses */
-    { "lost before MAIL's reply", PIPE, ENV, 0, "a", SAY(.mail = "!"),
-      "MAIL", "D", "mail", DEF, 1, 0 },
+    { "lost before MAIL's reply", PIPE, ENV, 0, "a", SAY(.mail = "!"), "MAIL",
+      "D", "mail", DEF, 1, 0 },
     { "silent at DATA", PIPE, ENV, SKIP, "a 550", SAY(.data = "?"),
       "MAIL RCPT RCPT DATA", "DR", "data", DEF, 1, 0 },
     { "lost at the end", PIPE, ENV, SKIP, "a 550", SAY(.end = "!"),
@@ -152,8 +164,8 @@ static const struct row rows[] = {
       "MAIL RCPT RCPT | BDAT-LAST", "UR", "end", UNK, 2, 0 },
     { "lost, one flight, after the recipients", FULL, MSG, SKIP, "a 550",
       SAY(.end = "!"), "MAIL RCPT RCPT BDAT-LAST", "UR", "end", UNK, 1, 0 },
-    { "lost, one flight, at MAIL", FULL, MSG, SKIP, "a 550",
-      SAY(.mail = "!"), "MAIL", "UU", "end", UNK, 1, 0 },
+    { "lost, one flight, at MAIL", FULL, MSG, SKIP, "a 550", SAY(.mail = "!"),
+      "MAIL", "UU", "end", UNK, 1, 0 },
     { "RSET lost", PIPE, ENV, 0, "550 b", SAY(.rset = "!"),
       "MAIL RCPT RCPT | RSET", "RN", "rcpt", REF, 2, 0 },
     /* nonsense */
@@ -180,8 +192,8 @@ static const struct row rows[] = {
       SAY(.ends = { "250 a", "!" }), "MAIL RCPT RCPT RCPT DATA | .", "AUU",
       "end", PART, 2, 0 },
     { "LMTP, 421 in the middle", PIPE, ENV, SKIP | LMTP, "a b c",
-      SAY(.ends = { "250 a", "421 bye", "?" }),
-      "MAIL RCPT RCPT RCPT DATA | .", "ADU", "end", PART, 2, 0 },
+      SAY(.ends = { "250 a", "421 bye", "?" }), "MAIL RCPT RCPT RCPT DATA | .",
+      "ADU", "end", PART, 2, 0 },
     { "LMTP, nobody accepted, one flight", FULL, MSG, SKIP | LMTP, "550 551",
       USUAL, "MAIL RCPT RCPT BDAT-LAST | RSET", "RR", "rcpt", REF, 2, 1 },
     /* several transactions */
@@ -199,20 +211,18 @@ static const struct row rows[] = {
       SAY(.rcpt_max = 2, .end = "554 no"), "MAIL RCPT RCPT RCPT DATA | .",
       "RRD", "rcpt", DEF, 2, 1 },
     { "452 in one flight", FULL, MSG, SKIP, "a b c", SAY(.rcpt_max = 2),
-      "MAIL RCPT RCPT RCPT BDAT-LAST | MAIL RCPT BDAT-LAST", "AAA", "end",
-      ACC, 2, 1 },
+      "MAIL RCPT RCPT RCPT BDAT-LAST | MAIL RCPT BDAT-LAST", "AAA", "end", ACC,
+      2, 1 },
     { "RCPTMAX", PIPE ",LIMITS RCPTMAX=2", ENV, SKIP, "a b c", USUAL,
-      "MAIL RCPT RCPT DATA | . | MAIL RCPT DATA | .", "AAA", "end", ACC, 4,
-      1 },
+      "MAIL RCPT RCPT DATA | . | MAIL RCPT DATA | .", "AAA", "end", ACC, 4, 1 },
     { "RCPTMAX without SkipBad", PIPE ",LIMITS RCPTMAX=2", ENV, 0, "a b c",
       USUAL, "", "NNN", "local", UNS, 0, 1 },
     { "RCPTMAX, data refused", PIPE ",LIMITS RCPTMAX=2", ENV, SKIP, "a b c",
       SAY(.end = "554 no"), "MAIL RCPT RCPT DATA | .", "RRN", "end", REF, 2,
       1 },
-    { "RCPTDOMAINMAX", PIPE ",LIMITS RCPTDOMAINMAX=1", ENV, SKIP,
-      "a@Y b@z c@y", USUAL,
-      "MAIL RCPT RCPT DATA | . | MAIL RCPT DATA | .", "AAA", "end", ACC, 4,
-      1 },
+    { "RCPTDOMAINMAX", PIPE ",LIMITS RCPTDOMAINMAX=1", ENV, SKIP, "a@Y b@z c@y",
+      USUAL, "MAIL RCPT RCPT DATA | . | MAIL RCPT DATA | .", "AAA", "end", ACC,
+      4, 1 },
     { "RCPTDOMAINMAX without SkipBad", PIPE ",LIMITS RCPTDOMAINMAX=1", ENV, 0,
       "a@y b@z", USUAL, "", "NN", "local", UNS, 0, 1 },
     { "MAILMAX", PIPE ",LIMITS MAILMAX=1", ENV, SKIP, "a", USUAL,
@@ -220,20 +230,21 @@ static const struct row rows[] = {
     /* the body */
     { "early 552 inside DATA", PIPE, ENV, SKIP | EARLY, "a 550",
       SAY(.end = "552 5.3.4 big"), NULL, "RR", "", REF, 2, 0 },
-    { "local refusal", "SIZE 5", LOCK, 0, "a b", USUAL, "", "NN", "local",
-      UNS, 0, 1 },
+    { "local refusal", "SIZE 5", LOCK, 0, "a b", USUAL, "", "NN", "local", UNS,
+      0, 1 },
 };
 
 /* An early reply to a body this small comes when all is out: only a larger
  * one shows it, see early(). */
-static int is_early_row(const struct row *row)
+static int
+is_early_row(const struct row *row)
 {
     return row->log == NULL;
 }
 
-static void set_up(struct nsx_message *m, const struct row *row,
-                   struct nsx_source *source, struct nsx_memory *mem,
-                   struct once *once)
+static void
+set_up(struct nsx_message *m, const struct row *row, struct nsx_source *source,
+       struct nsx_memory *mem, struct once *once)
 {
     struct nsx_error e;
 
@@ -254,7 +265,8 @@ static void set_up(struct nsx_message *m, const struct row *row,
     }
 }
 
-static void set_server(struct mx *x, const struct row *row)
+static void
+set_server(struct mx *x, const struct row *row)
 {
     size_t i;
 
@@ -271,7 +283,8 @@ static void set_server(struct mx *x, const struct row *row)
     x->data_anyway = (row->flags & DATA_ANYWAY) != 0;
 }
 
-static void one_row(const struct row *row)
+static void
+one_row(const struct row *row)
 {
     struct nsx_message_result res;
     struct nsx_message m;
@@ -296,8 +309,8 @@ static void one_row(const struct row *row)
     is_str(fates(&m), row->fates, "fates");
     is_str(nsx_fate_name(res.fate), nsx_fate_name(row->fate), "the whole");
     if (*row->stage != '\0')
-        is_str(nsx_stage_name((enum nsx_stage)m.outcome.records[res.decider]
-                                  .stage),
+        is_str(nsx_stage_name(
+                   (enum nsx_stage)m.outcome.records[res.decider].stage),
                row->stage, "stage");
     is_num(res.round_trips, row->trips, "round trips");
     is_num(res.is_reusable, row->reusable, "reusable");
@@ -309,7 +322,8 @@ static void one_row(const struct row *row)
     run_close(&r);
 }
 
-int main(void)
+int
+main(void)
 {
     size_t i;
 

@@ -4,7 +4,10 @@
 #include "net.h"
 #include "mx.h"
 
-enum { RECIPIENTS = 3, REFUSED = 1 };
+enum {
+    RECIPIENTS = 3,
+    REFUSED = 1
+};
 
 struct mode {
     const char *name, *offers;
@@ -26,7 +29,8 @@ static const struct mode modes[] = {
 
 /* What must be, from nothing but how many replies came whole: the client has
  * long handed over what those permit. */
-static void model(const struct mode *mode, size_t came, char *want)
+static void
+model(const struct mode *mode, size_t came, char *want)
 {
     int handed = came >= mode->before_end;
     size_t i, end = mode->replies - (mode->lmtp ? 2 : 1);
@@ -42,7 +46,8 @@ static void model(const struct mode *mode, size_t came, char *want)
     want[RECIPIENTS] = '\0';
 }
 
-static size_t whole_lines(const struct mx *x)
+static size_t
+whole_lines(const struct mx *x)
 {
     size_t i, n = 0;
 
@@ -52,8 +57,9 @@ static size_t whole_lines(const struct mx *x)
 }
 
 /* One dialogue, cut after read or sent octets; its length where not. */
-static int one(const struct mode *mode, long read, long sent,
-               enum mx_ending ending, long *was_read, long *was_sent)
+static int
+one(const struct mode *mode, long read, long sent, enum mx_ending ending,
+    long *was_read, long *was_sent)
 {
     struct nsx_message m;
     struct nsx_source source;
@@ -66,7 +72,8 @@ static int one(const struct mode *mode, long read, long sent,
 
     if (ending == MX_RST && tcp_pair(fd)) {
         run_open_on(&r, mode->offers, fd);
-    } else {
+    }
+    else {
         run_open(&r, mode->offers);
     }
     nsx_error_reset(&e);
@@ -86,8 +93,8 @@ static int one(const struct mode *mode, long read, long sent,
     model(mode, whole_lines(&r.x), want);
     nsx_message_result(&m, &res);
     if (strcmp(fates(&m), want) != 0) {
-        printf("# %s, read %ld, sent %ld, ending %d: %s, not %s\n",
-               mode->name, read, sent, ending, fates(&m), want);
+        printf("# %s, read %ld, sent %ld, ending %d: %s, not %s\n", mode->name,
+               read, sent, ending, fates(&m), want);
         good = 0;
     }
     /* the server's own view: what it took is never called deferred, what it
@@ -104,7 +111,8 @@ static int one(const struct mode *mode, long read, long sent,
     return good;
 }
 
-int main(void)
+int
+main(void)
 {
     size_t k;
 
@@ -116,15 +124,14 @@ int main(void)
 
         whole = one(&modes[k], MX_ANY, MX_ANY, MX_FIN, &read, &sent);
         ok(whole && read >= 80 && sent >= 80,
-           "%s, whole: %ld octets there, %ld back", modes[k].name, read,
-           sent);
+           "%s, whole: %ld octets there, %ld back", modes[k].name, read, sent);
         for (ending = MX_FIN; ending <= MX_SILENCE; ending++) {
             for (n = 0; n < read; n++)
-                bad += !one(&modes[k], n, MX_ANY, (enum mx_ending)ending, &a,
-                            &b);
+                bad +=
+                    !one(&modes[k], n, MX_ANY, (enum mx_ending)ending, &a, &b);
             for (n = 0; n < sent; n++)
-                bad += !one(&modes[k], MX_ANY, n, (enum mx_ending)ending, &a,
-                            &b);
+                bad +=
+                    !one(&modes[k], MX_ANY, n, (enum mx_ending)ending, &a, &b);
         }
         is_num(bad, 0, "cut at every octet, FIN, RST and silence");
     }

@@ -6,7 +6,11 @@
 
 #include <sys/resource.h>
 
-enum { BIG = 1 << 20, MANY = 10000, SMALL_BUFFER = 2048 };
+enum {
+    BIG = 1 << 20,
+    MANY = 10000,
+    SMALL_BUFFER = 2048
+};
 
 static struct nsx_error e;
 
@@ -18,9 +22,9 @@ struct fixture {
     struct nsx_message_result res;
 };
 
-static void open_fixture(struct fixture *f, const char *offers,
-                         enum nsx_pace pace, const char *to,
-                         const char *body, size_t n)
+static void
+open_fixture(struct fixture *f, const char *offers, enum nsx_pace pace,
+             const char *to, const char *body, size_t n)
 {
     nsx_error_reset(&e);
     run_open(&f->r, offers);
@@ -32,20 +36,23 @@ static void open_fixture(struct fixture *f, const char *offers,
     nsx_memory_source(&f->source, &f->mem, body, n);
 }
 
-static void go(struct fixture *f, const char *name)
+static void
+go(struct fixture *f, const char *name)
 {
     is_num(nsx_message_start(&f->m, &f->r.s, &f->source, &e), NSX_OK, name);
     ok(drive(&f->r, &f->m), "it ends");
     nsx_message_result(&f->m, &f->res);
 }
 
-static void close_fixture(struct fixture *f)
+static void
+close_fixture(struct fixture *f)
 {
     nsx_message_free(&f->m);
     run_close(&f->r);
 }
 
-static void is_stage(const struct fixture *f, const char *stage)
+static void
+is_stage(const struct fixture *f, const char *stage)
 {
     is_str(nsx_stage_name(
                (enum nsx_stage)f->m.outcome.records[f->res.decider].stage),
@@ -60,7 +67,8 @@ struct feed {
     int waits, turn;
 };
 
-static nsx_status feed_pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+feed_pull(void *ctx, const char **ptr, size_t *len)
 {
     struct feed *d = ctx;
     size_t left = d->n - d->at;
@@ -75,8 +83,8 @@ static nsx_status feed_pull(void *ctx, const char **ptr, size_t *len)
     return NSX_OK;
 }
 
-static void feed(struct fixture *f, struct feed *d, const char *in, size_t n,
-                 size_t piece)
+static void
+feed(struct fixture *f, struct feed *d, const char *in, size_t n, size_t piece)
 {
     memset(d, 0, sizeof *d);
     d->in = in;
@@ -89,7 +97,8 @@ static void feed(struct fixture *f, struct feed *d, const char *in, size_t n,
     f->source.follows = NULL;
 }
 
-static void idle(void)
+static void
+idle(void)
 {
     static const char *const words[] = { "421 4.4.2 bye\r\n", "250 what\r\n",
                                          "half a li" };
@@ -118,7 +127,8 @@ static void idle(void)
     close_fixture(&f);
 }
 
-static char *big_body(size_t n)
+static char *
+big_body(size_t n)
 {
     char *p = malloc(n);
     size_t i;
@@ -128,7 +138,8 @@ static char *big_body(size_t n)
     return p;
 }
 
-static void narrow(struct run *r)
+static void
+narrow(struct run *r)
 {
     int size = SMALL_BUFFER;
 
@@ -136,7 +147,8 @@ static void narrow(struct run *r)
     (void)setsockopt(r->x.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
-static void large(void)
+static void
+large(void)
 {
     static const struct {
         const char *offers, *end, *fates, *stage;
@@ -158,8 +170,7 @@ static void large(void)
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        open_fixture(&f, rows[i].offers, NSX_PACE_ENVELOPE, "550 b", body,
-                     BIG);
+        open_fixture(&f, rows[i].offers, NSX_PACE_ENVELOPE, "550 b", body, BIG);
         narrow(&f.r);
         f.r.x.early = rows[i].early;
         f.r.x.end = rows[i].end;
@@ -186,7 +197,8 @@ static void large(void)
     free(body);
 }
 
-static void sources(void)
+static void
+sources(void)
 {
     static const char body[] = "one\ntwo\nthree\n";
     struct fixture f;
@@ -230,18 +242,20 @@ static void sources(void)
     close_fixture(&f);
 }
 
-static void chunks(void)
+static void
+chunks(void)
 {
-    enum { LONG = 3 * NSX_BLOCK_SIZE + 10 };
+    enum {
+        LONG = 3 * NSX_BLOCK_SIZE + 10
+    };
     char *body = big_body(LONG);
     struct fixture f;
     struct feed d;
     int pipelined;
 
     for (pipelined = 0; pipelined < 2; pipelined++) {
-        const char *offers = pipelined
-                               ? "PIPELINING,CHUNKING,BINARYMIME"
-                               : "CHUNKING,BINARYMIME";
+        const char *offers = pipelined ? "PIPELINING,CHUNKING,BINARYMIME"
+                                       : "CHUNKING,BINARYMIME";
 
         open_fixture(&f, offers, NSX_PACE_MESSAGE, "a 550", "", 0);
         (void)nsx_envelope_set(&f.m.envelope, NSX_OPT_BITS, "binary", 6, &e);
@@ -251,8 +265,9 @@ static void chunks(void)
         is_str(fates(&f.m), "AR", "accepted");
         is_mem(f.r.x.body, f.r.x.body_len, body, LONG, "octet by octet");
         is_num(f.res.octets, LONG, "counted");
-        ok(strstr(f.r.x.log, pipelined ? "BDAT BDAT BDAT | BDAT-LAST"
-                                       : "BDAT | BDAT | BDAT | BDAT-LAST"),
+        ok(strstr(f.r.x.log,
+                  pipelined ? "BDAT BDAT BDAT | BDAT-LAST"
+                            : "BDAT | BDAT | BDAT | BDAT-LAST"),
            "in chunks, the last one after all replies");
         close_fixture(&f);
 
@@ -283,9 +298,9 @@ static void chunks(void)
     free(body);
 }
 
-static void second(struct fixture *f, struct nsx_message *m2,
-                   struct nsx_memory *mem2, enum nsx_pace pace,
-                   const char *to)
+static void
+second(struct fixture *f, struct nsx_message *m2, struct nsx_memory *mem2,
+       enum nsx_pace pace, const char *to)
 {
     struct nsx_source s2;
 
@@ -298,7 +313,8 @@ static void second(struct fixture *f, struct nsx_message *m2,
     nsx_message_follow(&f->m, m2);
 }
 
-static void in_a_row(void)
+static void
+in_a_row(void)
 {
     static const struct {
         const char *name, *offers;
@@ -306,10 +322,10 @@ static void in_a_row(void)
         const char *to1, *to2, *end, *log, *fates1, *fates2;
         int reusable;
     } rows[] = {
-        { "behind the dot", "PIPELINING", NSX_PACE_ENVELOPE, "a 550", "c",
-          NULL, "MAIL RCPT RCPT DATA | . MAIL RCPT DATA | .", "AR", "A", 1 },
-        { "behind BDAT, RSET between", "PIPELINING,CHUNKING",
-          NSX_PACE_ENVELOPE, "a 550", "c", NULL,
+        { "behind the dot", "PIPELINING", NSX_PACE_ENVELOPE, "a 550", "c", NULL,
+          "MAIL RCPT RCPT DATA | . MAIL RCPT DATA | .", "AR", "A", 1 },
+        { "behind BDAT, RSET between", "PIPELINING,CHUNKING", NSX_PACE_ENVELOPE,
+          "a 550", "c", NULL,
           "MAIL RCPT RCPT | BDAT-LAST RSET MAIL RCPT | BDAT-LAST", "AR", "A",
           1 },
         { "not in lockstep", "", NSX_PACE_LOCKSTEP, "a", "c", NULL,
@@ -318,17 +334,16 @@ static void in_a_row(void)
           "a", "c", "554 no",
           "MAIL RCPT | BDAT-LAST RSET MAIL RCPT | BDAT-LAST | RSET", "R", "R",
           1 },
-        { "one flight each", "PIPELINING,CHUNKING", NSX_PACE_MESSAGE, "a",
-          "c", NULL, "MAIL RCPT BDAT-LAST | MAIL RCPT BDAT-LAST", "A", "A",
-          1 },
+        { "one flight each", "PIPELINING,CHUNKING", NSX_PACE_MESSAGE, "a", "c",
+          NULL, "MAIL RCPT BDAT-LAST | MAIL RCPT BDAT-LAST", "A", "A", 1 },
         { "421 between", "PIPELINING", NSX_PACE_ENVELOPE, "a", "c", "421 bye",
           "MAIL RCPT DATA | . MAIL RCPT DATA", "D", "D", 0 },
         { "lost between", "PIPELINING", NSX_PACE_ENVELOPE, "a", "c", "!",
           "MAIL RCPT DATA | .", "U", "D", 0 },
-        { "nobody accepted", "PIPELINING", NSX_PACE_ENVELOPE, "550", "c",
-          NULL, "MAIL RCPT DATA | RSET | MAIL RCPT DATA | .", "R", "A", 1 },
-        { "MAILMAX", "PIPELINING,LIMITS MAILMAX=1", NSX_PACE_ENVELOPE, "a",
-          "c", NULL, "MAIL RCPT DATA | .", "A", "D", 0 },
+        { "nobody accepted", "PIPELINING", NSX_PACE_ENVELOPE, "550", "c", NULL,
+          "MAIL RCPT DATA | RSET | MAIL RCPT DATA | .", "R", "A", 1 },
+        { "MAILMAX", "PIPELINING,LIMITS MAILMAX=1", NSX_PACE_ENVELOPE, "a", "c",
+          NULL, "MAIL RCPT DATA | .", "A", "D", 0 },
     };
     struct nsx_message_result res;
     struct nsx_message m2;
@@ -348,8 +363,8 @@ static void in_a_row(void)
         is_str(f.r.x.log, rows[i].log, "what the server was told");
         nsx_message_result(&m2, &res);
         is_num(res.is_reusable, rows[i].reusable, "reusable");
-        is_num(nsx_session_outstanding(&f.r.s) > 0, !rows[i].reusable
-               && rows[i].end != NULL, "in step");
+        is_num(nsx_session_outstanding(&f.r.s) > 0,
+               !rows[i].reusable && rows[i].end != NULL, "in step");
         if (rows[i].reusable && strcmp(rows[i].fates2, "A") == 0)
             is_mem(f.r.x.body, f.r.x.body_len, "second\r\n", 8, "its body");
         nsx_message_free(&m2);
@@ -357,7 +372,8 @@ static void in_a_row(void)
     }
 }
 
-static void many(void)
+static void
+many(void)
 {
     static const struct {
         const char *offers;
@@ -393,7 +409,8 @@ static void many(void)
     }
 }
 
-static void memory(void)
+static void
+memory(void)
 {
     const size_t n = 100u << 20;
     char *body = big_body(n);
@@ -420,7 +437,8 @@ static void memory(void)
 }
 
 /* Everybody has one fate, whatever allocation failed. */
-static void no_memory(void)
+static void
+no_memory(void)
 {
     long n;
     size_t i;
@@ -434,7 +452,7 @@ static void no_memory(void)
         open_fixture(&f, "PIPELINING,CHUNKING,DSN", NSX_PACE_ENVELOPE,
                      "a 550 c d", "x\n", 2);
         started = f.m.envelope.count == 4
-               && nsx_message_start(&f.m, &f.r.s, &f.source, &e) == NSX_OK;
+            && nsx_message_start(&f.m, &f.r.s, &f.source, &e) == NSX_OK;
         if (started) {
             bad += !drive(&f.r, &f.m);
             for (i = 0; i < 4; i++)
@@ -452,7 +470,8 @@ static void no_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-static void time_and_cancel(void)
+static void
+time_and_cancel(void)
 {
     struct fixture f;
     uint64_t total;
@@ -496,7 +515,8 @@ static void time_and_cancel(void)
 }
 
 /* Replies that something before still owes are read first. */
-static void in_step(void)
+static void
+in_step(void)
 {
     struct fixture f;
 
@@ -508,7 +528,8 @@ static void in_step(void)
     close_fixture(&f);
 }
 
-int main(void)
+int
+main(void)
 {
     watchdog(300);
     (void)signal(SIGPIPE, SIG_IGN);

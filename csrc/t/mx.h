@@ -16,27 +16,31 @@
 
 enum {
     MX_LOG = 4096,
-    MX_ANY = -1,   /* no limit */
+    MX_ANY = -1, /* no limit */
     MX_ROUNDS = 200000
 };
 
-enum mx_ending { MX_FIN, MX_RST, MX_SILENCE };
+enum mx_ending {
+    MX_FIN,
+    MX_RST,
+    MX_SILENCE
+};
 
 struct mx {
     int fd;
     /* Replies, without line end; NULL: the usual.  "!" hangs up, "?" never
      * answers; several lines are joined by '\n'. */
     const char *mail, *data, *end, *bdat, *rset;
-    const char *ends[8];   /* LMTP: in the order of the accepted */
+    const char *ends[8]; /* LMTP: in the order of the accepted */
     int lmtp;
-    size_t rcpt_max;       /* 452 to those beyond, 0: none */
-    int data_anyway;       /* 354 although nobody was accepted */
-    int early;             /* answers the data with end at its first octet */
-    long read_at_most;     /* octets, then the ending */
+    size_t rcpt_max;   /* 452 to those beyond, 0: none */
+    int data_anyway;   /* 354 although nobody was accepted */
+    int early;         /* answers the data with end at its first octet */
+    long read_at_most; /* octets, then the ending */
     long send_at_most;
     enum mx_ending ending;
-    int between;           /* reads only when its replies are gone */
-    int answer_last;       /* holds its replies back until all is read */
+    int between;     /* reads only when its replies are gone */
+    int answer_last; /* holds its replies back until all is read */
     /* state */
     char *in;
     size_t in_len, in_room;
@@ -46,15 +50,16 @@ struct mx {
     size_t end_next;
     int in_data, bdat_last, is_closed, is_deaf, flight, ended, mailed;
     long was_read, was_sent;
-    size_t messages;       /* delivered: 250 to an end */
-    char *body;            /* of the last message */
+    size_t messages; /* delivered: 250 to an end */
+    char *body;      /* of the last message */
     size_t body_len, body_room;
     char log[MX_LOG];
     size_t log_len;
     size_t commands;
 };
 
-static void mx_grow(char **p, size_t *room, size_t need)
+static void
+mx_grow(char **p, size_t *room, size_t need)
 {
     if (need <= *room)
         return;
@@ -64,7 +69,8 @@ static void mx_grow(char **p, size_t *room, size_t need)
         bail_out("the server has no memory");
 }
 
-static void mx_init(struct mx *x, int fd)
+static void
+mx_init(struct mx *x, int fd)
 {
     memset(x, 0, sizeof *x);
     x->fd = fd;
@@ -72,7 +78,8 @@ static void mx_init(struct mx *x, int fd)
     (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-static void mx_free(struct mx *x)
+static void
+mx_free(struct mx *x)
 {
     free(x->in);
     free(x->out);
@@ -81,7 +88,8 @@ static void mx_free(struct mx *x)
         (void)close(x->fd);
 }
 
-static void mx_note(struct mx *x, const char *word)
+static void
+mx_note(struct mx *x, const char *word)
 {
     size_t n = strlen(word);
 
@@ -95,7 +103,8 @@ static void mx_note(struct mx *x, const char *word)
                                   x->log_len > 0 ? " " : "", word);
 }
 
-static void mx_hang_up(struct mx *x)
+static void
+mx_hang_up(struct mx *x)
 {
     struct linger now = { 1, 0 };
 
@@ -115,7 +124,8 @@ static void mx_hang_up(struct mx *x)
     x->is_deaf = 1;
 }
 
-static void mx_say(struct mx *x, const char *text)
+static void
+mx_say(struct mx *x, const char *text)
 {
     const char *end;
 
@@ -139,21 +149,23 @@ static void mx_say(struct mx *x, const char *text)
     } while (end != NULL);
 }
 
-static const char *mx_or(const char *given, const char *usual)
+static const char *
+mx_or(const char *given, const char *usual)
 {
     return given != NULL ? given : usual;
 }
 
-static void mx_message_end(struct mx *x)
+static void
+mx_message_end(struct mx *x)
 {
     size_t k = x->lmtp && x->taken > 0 ? x->taken : 1;
 
     x->in_data = 0;
     while (k-- > 0) {
-        const char *r = x->lmtp && x->end_next < 8
-                               && x->ends[x->end_next] != NULL
-                          ? x->ends[x->end_next++]
-                          : mx_or(x->end, "250 2.0.0 queued");
+        const char *r =
+            x->lmtp && x->end_next < 8 && x->ends[x->end_next] != NULL
+            ? x->ends[x->end_next++]
+            : mx_or(x->end, "250 2.0.0 queued");
 
         if (x->taken == 0)
             r = x->end != NULL ? x->end : "503 5.5.1 nobody";
@@ -166,14 +178,16 @@ static void mx_message_end(struct mx *x)
     x->mailed = 0;
 }
 
-static void mx_keep(struct mx *x, const char *p, size_t n)
+static void
+mx_keep(struct mx *x, const char *p, size_t n)
 {
     mx_grow(&x->body, &x->body_room, x->body_len + n + 1);
     memcpy(x->body + x->body_len, p, n);
     x->body_len += n;
 }
 
-static void mx_rcpt(struct mx *x, const char *line)
+static void
+mx_rcpt(struct mx *x, const char *line)
 {
     const char *at = strchr(line, '<');
     int code = at != NULL ? atoi(at + 1) : 0;
@@ -181,20 +195,24 @@ static void mx_rcpt(struct mx *x, const char *line)
 
     if (!x->mailed) {
         mx_say(x, "503 5.5.1 MAIL first");
-    } else if (code >= 300 && code < 600) {
+    }
+    else if (code >= 300 && code < 600) {
         (void)snprintf(reply, sizeof reply, "%d %d.1.1 not here", code,
                        code / 100);
         mx_say(x, reply);
-    } else if (x->rcpt_max > 0 && x->taken >= x->rcpt_max) {
+    }
+    else if (x->rcpt_max > 0 && x->taken >= x->rcpt_max) {
         mx_say(x, "452 4.5.3 too many");
-    } else {
+    }
+    else {
         x->taken++;
         x->accepted_ever++;
         mx_say(x, "250 2.1.5 ok");
     }
 }
 
-static void mx_data(struct mx *x)
+static void
+mx_data(struct mx *x)
 {
     if (x->data == NULL && x->taken == 0 && !x->data_anyway) {
         mx_say(x, "554 5.5.1 nobody");
@@ -207,18 +225,22 @@ static void mx_data(struct mx *x)
         mx_say(x, x->end);
 }
 
-static void mx_chunk_end(struct mx *x)
+static void
+mx_chunk_end(struct mx *x)
 {
     if (x->bdat_last) {
         mx_message_end(x);
         x->bdat_last = 0;
-    } else {
-        mx_say(x, mx_or(x->bdat, x->taken > 0 ? "250 2.0.0 chunk"
-                                              : "503 5.5.1 nobody"));
+    }
+    else {
+        mx_say(x,
+               mx_or(x->bdat,
+                     x->taken > 0 ? "250 2.0.0 chunk" : "503 5.5.1 nobody"));
     }
 }
 
-static void mx_bdat(struct mx *x, const char *line)
+static void
+mx_bdat(struct mx *x, const char *line)
 {
     x->bdat_left = (size_t)strtoul(line + 5, NULL, 10);
     x->bdat_last = strstr(line, "LAST") != NULL;
@@ -227,7 +249,8 @@ static void mx_bdat(struct mx *x, const char *line)
         mx_chunk_end(x);
 }
 
-static void mx_command(struct mx *x, char *line)
+static void
+mx_command(struct mx *x, char *line)
 {
     static const char *const known[] = { "RCPT", "DATA", "RSET", "NOOP" };
     size_t i;
@@ -237,8 +260,8 @@ static void mx_command(struct mx *x, char *line)
         return;
     }
     if (strncmp(line, "MAIL ", 5) == 0) {
-        const char *r = x->mailed ? "503 5.5.1 nested"
-                                  : mx_or(x->mail, "250 2.1.0 ok");
+        const char *r =
+            x->mailed ? "503 5.5.1 nested" : mx_or(x->mail, "250 2.1.0 ok");
 
         mx_note(x, "MAIL");
         x->mailed = *r == '2';
@@ -257,13 +280,15 @@ static void mx_command(struct mx *x, char *line)
         x->taken = 0;
         x->mailed = 0;
         mx_say(x, mx_or(x->rset, "250 2.0.0 ok"));
-    } else {
+    }
+    else {
         mx_say(x, i == 3 ? "250 ok" : "500 what");
     }
 }
 
 /* A line of the data; its dot is taken off. */
-static void mx_text(struct mx *x, char *line, size_t n)
+static void
+mx_text(struct mx *x, char *line, size_t n)
 {
     if (n == 3 && *line == '.') {
         mx_note(x, ".");
@@ -278,7 +303,8 @@ static void mx_text(struct mx *x, char *line, size_t n)
 }
 
 /* Takes what is whole off the input. */
-static void mx_parse(struct mx *x)
+static void
+mx_parse(struct mx *x)
 {
     size_t at = 0;
 
@@ -301,7 +327,8 @@ static void mx_parse(struct mx *x)
             break;
         if (x->in_data) {
             mx_text(x, x->in + at, (size_t)(lf - x->in) + 1 - at);
-        } else {
+        }
+        else {
             *lf = '\0';
             mx_command(x, x->in + at);
         }
@@ -311,7 +338,8 @@ static void mx_parse(struct mx *x)
     x->in_len -= at;
 }
 
-static int mx_read(struct mx *x)
+static int
+mx_read(struct mx *x)
 {
     size_t want = 4096;
     ssize_t n;
@@ -330,7 +358,8 @@ static int mx_read(struct mx *x)
     return 1;
 }
 
-static int mx_write(struct mx *x)
+static int
+mx_write(struct mx *x)
 {
     size_t n = x->out_len - x->out_at;
     ssize_t put;
@@ -348,7 +377,8 @@ static int mx_write(struct mx *x)
 }
 
 /* Reads, answers; 1 when anything moved. */
-static int mx_turn(struct mx *x)
+static int
+mx_turn(struct mx *x)
 {
     int moved = 0;
 
@@ -369,10 +399,10 @@ static int mx_turn(struct mx *x)
 }
 
 /* The limit is reached, or the script says so: nothing more to be moved. */
-static int mx_is_over(const struct mx *x)
+static int
+mx_is_over(const struct mx *x)
 {
-    return x->ended
-        || (x->read_at_most >= 0 && x->was_read >= x->read_at_most)
+    return x->ended || (x->read_at_most >= 0 && x->was_read >= x->read_at_most)
         || (x->send_at_most >= 0 && x->was_sent >= x->send_at_most);
 }
 
@@ -385,7 +415,8 @@ struct run {
     int steps;
 };
 
-static void run_open_on(struct run *r, const char *offers, int fd[2])
+static void
+run_open_on(struct run *r, const char *offers, int fd[2])
 {
     nsx_channel_init(&r->ch, fd[0]);
     nsx_session_init(&r->s, &r->ch);
@@ -399,7 +430,8 @@ static void run_open_on(struct run *r, const char *offers, int fd[2])
     r->steps = 0;
 }
 
-static void run_open(struct run *r, const char *offers)
+static void
+run_open(struct run *r, const char *offers)
 {
     int fd[2];
 
@@ -407,7 +439,8 @@ static void run_open(struct run *r, const char *offers)
     run_open_on(r, offers, fd);
 }
 
-static void run_close(struct run *r)
+static void
+run_close(struct run *r)
 {
     int fd = r->ch.io.fd;
 
@@ -418,7 +451,8 @@ static void run_close(struct run *r)
 }
 
 /* Recipients by local part, separated by blanks. */
-static void address(struct nsx_message *m, const char *locals)
+static void
+address(struct nsx_message *m, const char *locals)
 {
     struct nsx_error e;
     char path[80];
@@ -428,8 +462,8 @@ static void address(struct nsx_message *m, const char *locals)
     while (*locals != '\0') {
         size_t n = strcspn(locals, " ");
 
-        (void)snprintf(path, sizeof path, memchr(locals, '@', n) != NULL
-                                              ? "<%.*s>" : "<%.*s@y>",
+        (void)snprintf(path, sizeof path,
+                       memchr(locals, '@', n) != NULL ? "<%.*s>" : "<%.*s@y>",
                        (int)n, locals);
         if (nsx_envelope_to(&m->envelope, path, strlen(path), &e) != NSX_OK)
             return;
@@ -438,7 +472,8 @@ static void address(struct nsx_message *m, const char *locals)
 }
 
 /* Steps m until it is done; the server moves when the client waits. */
-static TAP_UNUSED int drive(struct run *r, struct nsx_message *m)
+static TAP_UNUSED int
+drive(struct run *r, struct nsx_message *m)
 {
     int round, stuck = 0;
 
@@ -465,7 +500,8 @@ static TAP_UNUSED int drive(struct run *r, struct nsx_message *m)
 }
 
 /* "ARDUN": a letter for each recipient's fate. */
-static TAP_UNUSED const char *fates(const struct nsx_message *m)
+static TAP_UNUSED const char *
+fates(const struct nsx_message *m)
 {
     static const char letters[] = "?ARDUNP";
     static char out[64];

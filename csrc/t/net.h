@@ -14,7 +14,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-static TAP_UNUSED void unix_pair(int fd[2])
+static TAP_UNUSED void
+unix_pair(int fd[2])
 {
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) != 0)
         bail_out("no socketpair");
@@ -22,7 +23,8 @@ static TAP_UNUSED void unix_pair(int fd[2])
 
 /* Both ends of a TCP connection over loopback, on a port of the system's
  * choice; 0 when there is no such network. */
-static TAP_UNUSED int tcp_pair(int fd[2])
+static TAP_UNUSED int
+tcp_pair(int fd[2])
 {
     struct sockaddr_in a;
     socklen_t len = sizeof a;
@@ -44,14 +46,16 @@ static TAP_UNUSED int tcp_pair(int fd[2])
     return fd[1] >= 0;
 }
 
-static TAP_UNUSED void close_pair(int fd[2])
+static TAP_UNUSED void
+close_pair(int fd[2])
 {
     (void)close(fd[0]);
     (void)close(fd[1]);
 }
 
 /* Says s on fd, whole; for the far end, whose buffers are empty. */
-static TAP_UNUSED void say(int fd, const char *s)
+static TAP_UNUSED void
+say(int fd, const char *s)
 {
     if (write(fd, s, strlen(s)) != (ssize_t)strlen(s))
         bail_out("the far end cannot write");
@@ -59,14 +63,16 @@ static TAP_UNUSED void say(int fd, const char *s)
 
 static volatile sig_atomic_t alarms;
 
-static void on_alarm(int sig)
+static void
+on_alarm(int sig)
 {
     (void)sig;
     alarms++;
 }
 
 /* A SIGALRM in ms milliseconds, that interrupts system calls. */
-static TAP_UNUSED void alarm_in(long ms)
+static TAP_UNUSED void
+alarm_in(long ms)
 {
     struct sigaction sa;
     struct itimerval t;
@@ -82,7 +88,8 @@ static TAP_UNUSED void alarm_in(long ms)
 }
 
 /* A test that hangs is ended by the system. */
-static TAP_UNUSED void watchdog(unsigned seconds)
+static TAP_UNUSED void
+watchdog(unsigned seconds)
 {
     pid_t parent = getpid();
 

@@ -2,7 +2,8 @@
 #include "tap.h"
 #include "nsx_outcome.h"
 
-static void enhanced(void)
+static void
+enhanced(void)
 {
     static const struct {
         const char *text;
@@ -36,8 +37,9 @@ static void enhanced(void)
     }
 }
 
-static void is_text(const struct nsx_outcome *o, const struct nsx_record *r,
-                    const char *want, const char *name)
+static void
+is_text(const struct nsx_outcome *o, const struct nsx_record *r,
+        const char *want, const char *name)
 {
     size_t len;
     const char *text = nsx_outcome_text(o, r, &len);
@@ -45,8 +47,9 @@ static void is_text(const struct nsx_outcome *o, const struct nsx_record *r,
     is_mem(text, len, want, strlen(want), name);
 }
 
-static void reply(struct nsx_outcome *o, size_t i, enum nsx_fate fate,
-                  unsigned code, const char *text)
+static void
+reply(struct nsx_outcome *o, size_t i, enum nsx_fate fate, unsigned code,
+      const char *text)
 {
     struct nsx_record r;
 
@@ -54,7 +57,8 @@ static void reply(struct nsx_outcome *o, size_t i, enum nsx_fate fate,
     nsx_outcome_decide(o, i, fate, &r);
 }
 
-static void replies(void)
+static void
+replies(void)
 {
     struct nsx_outcome o;
     struct nsx_error e;
@@ -89,16 +93,18 @@ static void replies(void)
 }
 
 /* Fates as letters: A R D U(nknown) N(ot sent). */
-static enum nsx_fate fate_of(char c)
+static enum nsx_fate
+fate_of(char c)
 {
-    return c == 'A'   ? NSX_FATE_ACCEPTED
-           : c == 'R' ? NSX_FATE_REFUSED
-           : c == 'D' ? NSX_FATE_DEFERRED
-           : c == 'U' ? NSX_FATE_UNKNOWN
-                      : NSX_FATE_UNSENT;
+    return c == 'A' ? NSX_FATE_ACCEPTED
+        : c == 'R'  ? NSX_FATE_REFUSED
+        : c == 'D'  ? NSX_FATE_DEFERRED
+        : c == 'U'  ? NSX_FATE_UNKNOWN
+                    : NSX_FATE_UNSENT;
 }
 
-static void messages(void)
+static void
+messages(void)
 {
     static const struct {
         const char *fates;
@@ -137,7 +143,8 @@ static void messages(void)
     is_str(nsx_stage_name(NSX_STAGE_END), "end", "names of stages");
 }
 
-static void retry(void)
+static void
+retry(void)
 {
     struct nsx_outcome o;
     struct nsx_error e;
@@ -166,7 +173,8 @@ static void retry(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     enhanced();
     replies();

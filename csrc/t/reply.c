@@ -11,7 +11,8 @@ struct log {
     size_t len;
 };
 
-static void note(struct log *l, const char *p, size_t n)
+static void
+note(struct log *l, const char *p, size_t n)
 {
     if (n > sizeof l->text - l->len)
         n = sizeof l->text - l->len;
@@ -29,14 +30,16 @@ struct parse {
     struct log log;
 };
 
-static void parse_init(struct parse *p)
+static void
+parse_init(struct parse *p)
 {
     nsx_reply_init(&p->reply);
     p->pos = p->scanned = p->log.len = 0;
     nsx_error_reset(&p->e);
 }
 
-static void parse_more(struct parse *p, const char *in, size_t n)
+static void
+parse_more(struct parse *p, const char *in, size_t n)
 {
     struct nsx_reply_line line;
     size_t used;
@@ -66,8 +69,9 @@ static void parse_more(struct parse *p, const char *in, size_t n)
 
 /* The same stream whole, in two parts cut anywhere, octet by octet, and each
  * prefix against a guard page: always the same log. */
-static void stream(const char *name, const char *in, size_t n,
-                   const char *want, size_t want_n)
+static void
+stream(const char *name, const char *in, size_t n, const char *want,
+       size_t want_n)
 {
     struct parse p;
     size_t i, bad = 0;
@@ -80,23 +84,22 @@ static void stream(const char *name, const char *in, size_t n,
         parse_init(&p);
         parse_more(&p, in, i);
         parse_more(&p, in, n);
-        bad += p.log.len != want_n
-            || memcmp(p.log.text, want, p.log.len) != 0;
+        bad += p.log.len != want_n || memcmp(p.log.text, want, p.log.len) != 0;
     }
     for (end = 0; end < 2; end++) {
         parse_init(&p);
         for (i = 0; i <= n; i++)
             parse_more(&p, arena_put(&arena, in, i, end), i);
-        bad += p.log.len != want_n
-            || memcmp(p.log.text, want, p.log.len) != 0;
+        bad += p.log.len != want_n || memcmp(p.log.text, want, p.log.len) != 0;
     }
     ok(bad == 0, "%s, in pieces", name);
 }
 
-#define STREAM(name, in, want) \
+#define STREAM(name, in, want)                                                 \
     stream(name, in, sizeof in - 1, want, sizeof want - 1)
 
-static void forms(void)
+static void
+forms(void)
 {
     char syntax[64];
 
@@ -116,8 +119,8 @@ static void forms(void)
            "220 a|250-b|250 c|221 d|");
     STREAM("unfinished", "250-a\r\n250 b", "250-a|");
     STREAM("nothing", "", "");
-#define BAD(name, in, text) \
-    (void)snprintf(syntax, sizeof syntax, "E%d%s", NSX_E_REPLY_SYNTAX, text); \
+#define BAD(name, in, text)                                                    \
+    (void)snprintf(syntax, sizeof syntax, "E%d%s", NSX_E_REPLY_SYNTAX, text);  \
     stream(name, in, sizeof in - 1, syntax, strlen(syntax))
     BAD("empty line", "\r\n", "");
     BAD("two digits", "25\r\n", "25");
@@ -128,7 +131,8 @@ static void forms(void)
 #undef BAD
 }
 
-static void lines(void)
+static void
+lines(void)
 {
     struct nsx_line line;
     struct nsx_reply_line r;
@@ -158,7 +162,8 @@ static void lines(void)
     is_num(nsx_reply_parse_line("3/4 x", 5, &r), 0, "'/' precedes '0'");
 }
 
-static nsx_errcode run(const char *in, size_t n, size_t *lines_seen)
+static nsx_errcode
+run(const char *in, size_t n, size_t *lines_seen)
 {
     struct nsx_reply r;
     struct nsx_reply_line line;
@@ -169,21 +174,24 @@ static nsx_errcode run(const char *in, size_t n, size_t *lines_seen)
     nsx_error_reset(&e);
     nsx_reply_init(&r);
     *lines_seen = 0;
-    while ((s = nsx_reply_next(&r, in + pos, n - pos, &scanned, &line, &used,
-                               &e)) == NSX_OK) {
+    while (
+        (s = nsx_reply_next(&r, in + pos, n - pos, &scanned, &line, &used, &e))
+        == NSX_OK) {
         pos += used;
         ++*lines_seen;
     }
     return s == NSX_ERROR ? e.code : NSX_E_NONE;
 }
 
-static void repeat(struct nsx_buf *b, const char *s, size_t times)
+static void
+repeat(struct nsx_buf *b, const char *s, size_t times)
 {
     while (times-- > 0)
         (void)nsx_buf_append_str(b, s);
 }
 
-static void caps(void)
+static void
+caps(void)
 {
     struct nsx_buf b;
     size_t seen, i, bad = 0;
@@ -236,7 +244,8 @@ static void caps(void)
     nsx_buf_free(&b);
 }
 
-static void counting(void)
+static void
+counting(void)
 {
     struct nsx_reply r;
     struct nsx_error e;
@@ -252,7 +261,8 @@ static void counting(void)
 }
 
 /* A line of 16 MB that arrives in small pieces is searched once only. */
-static void linear(void)
+static void
+linear(void)
 {
     const size_t n = 16u << 20;
     char *in = malloc(n);
@@ -267,7 +277,8 @@ static void linear(void)
     free(in);
 }
 
-int main(void)
+int
+main(void)
 {
     arena_init(&arena, 4096);
     forms();

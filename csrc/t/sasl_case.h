@@ -7,10 +7,14 @@
 #include <string.h>
 #include "nsx_sasl.h"
 
-#define S(literal) {(literal), sizeof(literal) - 1}
+#define S(literal)                                                             \
+    {                                                                          \
+        (literal), sizeof(literal) - 1                                         \
+    }
 #define RESPONSE_CAP (1024u * 1024u)
 
-static inline struct nsx_octets octets(const char *text)
+static inline struct nsx_octets
+octets(const char *text)
 {
     struct nsx_octets o;
 
@@ -20,7 +24,8 @@ static inline struct nsx_octets octets(const char *text)
 }
 
 /* Credentials that every mechanism can start with. */
-static inline struct nsx_sasl_config full_config(void)
+static inline struct nsx_sasl_config
+full_config(void)
 {
     struct nsx_sasl_config c;
 
@@ -45,19 +50,20 @@ struct talk {
 };
 
 /* 1 when the exchange could begin. */
-static inline int talk_begin(struct talk *t, const char *mech,
-                             const struct nsx_sasl_config *c)
+static inline int
+talk_begin(struct talk *t, const char *mech, const struct nsx_sasl_config *c)
 {
     nsx_error_reset(&t->error);
     nsx_buf_init(&t->out, RESPONSE_CAP);
     t->present = -1;
     t->sasl = nsx_sasl_new(mech, strlen(mech), c, &t->error);
-    return t->sasl && nsx_sasl_start(t->sasl, &t->out, &t->present,
-                                     &t->error) == NSX_OK;
+    return t->sasl
+        && nsx_sasl_start(t->sasl, &t->out, &t->present, &t->error) == NSX_OK;
 }
 
 /* One challenge, and all the work it makes. */
-static inline nsx_status talk_step(struct talk *t, struct nsx_octets challenge)
+static inline nsx_status
+talk_step(struct talk *t, struct nsx_octets challenge)
 {
     nsx_status st;
 
@@ -69,24 +75,27 @@ static inline nsx_status talk_step(struct talk *t, struct nsx_octets challenge)
     return st;
 }
 
-static inline nsx_status talk_success(struct talk *t)
+static inline nsx_status
+talk_success(struct talk *t)
 {
     nsx_error_reset(&t->error);
     return nsx_sasl_finished(t->sasl, &t->error);
 }
 
-static inline void talk_end(struct talk *t)
+static inline void
+talk_end(struct talk *t)
 {
     nsx_sasl_free(t->sasl);
     nsx_buf_wipe(&t->out);
 }
 
 /* 1 when the last response is these octets. */
-static inline int said(const struct talk *t, struct nsx_octets want)
+static inline int
+said(const struct talk *t, struct nsx_octets want)
 {
-    return t->out.len == want.len &&
-           (!want.len ||
-            memcmp(nsx_buf_data(&t->out), want.data, want.len) == 0);
+    return t->out.len == want.len
+        && (!want.len
+            || memcmp(nsx_buf_data(&t->out), want.data, want.len) == 0);
 }
 
 #endif

@@ -13,8 +13,14 @@ struct challenge {
     struct nsx_octets text;
 };
 
-#define SCRAM(what, text) {"SCRAM-SHA-256", what, S(text)}
-#define DIGEST(what, text) {"DIGEST-MD5", what, S(text)}
+#define SCRAM(what, text)                                                      \
+    {                                                                          \
+        "SCRAM-SHA-256", what, S(text)                                         \
+    }
+#define DIGEST(what, text)                                                     \
+    {                                                                          \
+        "DIGEST-MD5", what, S(text)                                            \
+    }
 #define MD5SESS "algorithm=md5-sess"
 
 /* The client's nonce is "abc". */
@@ -51,7 +57,7 @@ static const struct challenge first[] = {
     SCRAM("a comma at the end", "r=abcX,s=QSXC,i=1,"),
     SCRAM("an extension without value", "r=abcX,s=QSXC,i=1,x"),
     SCRAM("the final message first", "v=rmF9pqV8S7suAoZWja4dJRkFsKQ="),
-    {"CRAM-MD5", "empty", S("")},
+    { "CRAM-MD5", "empty", S("") },
     DIGEST("empty", ""),
     DIGEST("commas", ",,,"),
     DIGEST("binary", "\x00\xff\x80"),
@@ -73,14 +79,15 @@ static const struct challenge first[] = {
            "rspauth=ea40f60335c427b5527b84dbabcdfffd"),
 };
 
-static void check_first(const struct challenge *c)
+static void
+check_first(const struct challenge *c)
 {
     struct nsx_sasl_config config = full_config();
     struct talk t;
 
     ok(talk_begin(&t, c->mech, &config), "%s starts", c->mech);
-    ok(talk_step(&t, c->text) == NSX_ERROR &&
-           t.error.code == NSX_E_SASL_INPUT && t.out.len == 0,
+    ok(talk_step(&t, c->text) == NSX_ERROR && t.error.code == NSX_E_SASL_INPUT
+           && t.out.len == 0,
        "%s: %s is refused: %s", c->mech, c->what, t.error.text);
     ok(talk_step(&t, c->text) == NSX_ERROR && talk_success(&t) == NSX_ERROR,
        "%s: %s: no way on from there", c->mech, c->what);
@@ -117,24 +124,24 @@ static const struct challenge last[] = {
            "@,rspauth=00000000000000000000000000000000"),
 };
 
-static int talk_to_proof(struct talk *t, const char *mech)
+static int
+talk_to_proof(struct talk *t, const char *mech)
 {
     struct nsx_sasl_config config = full_config();
 
-    return talk_begin(t, mech, &config) &&
-           talk_step(t, octets(*mech == 'S' ? SFIRST
-                                            : "nonce=\"a\"," MD5SESS)) ==
-               NSX_OK;
+    return talk_begin(t, mech, &config)
+        && talk_step(t, octets(*mech == 'S' ? SFIRST : "nonce=\"a\"," MD5SESS))
+        == NSX_OK;
 }
 
-static void check_last(const struct challenge *c)
+static void
+check_last(const struct challenge *c)
 {
     struct talk t;
 
     ok(talk_to_proof(&t, c->mech), "%s reaches the proof", c->mech);
-    ok(talk_step(&t, c->text) == NSX_ERROR &&
-           t.error.code == NSX_E_SASL_INPUT &&
-           !nsx_sasl_server_proved(t.sasl),
+    ok(talk_step(&t, c->text) == NSX_ERROR && t.error.code == NSX_E_SASL_INPUT
+           && !nsx_sasl_server_proved(t.sasl),
        "%s: %s is refused: %s", c->mech, c->what, t.error.text);
     ok(talk_success(&t) == NSX_ERROR, "%s: %s: success is not believed",
        c->mech, c->what);
@@ -142,18 +149,19 @@ static void check_last(const struct challenge *c)
 }
 
 /* Success without a proof, at every point. */
-static void check_early_success(const char *mech)
+static void
+check_early_success(const char *mech)
 {
     struct nsx_sasl_config config = full_config();
     struct talk t;
 
     ok(talk_begin(&t, mech, &config) && talk_success(&t) == NSX_ERROR,
        "%s: success at once is not believed", mech);
-    ok(talk_step(&t, octets(SFIRST)) == NSX_ERROR,
-       "%s: and ends the exchange", mech);
+    ok(talk_step(&t, octets(SFIRST)) == NSX_ERROR, "%s: and ends the exchange",
+       mech);
     talk_end(&t);
-    ok(talk_to_proof(&t, mech) && talk_success(&t) == NSX_ERROR &&
-           t.error.code == NSX_E_SASL_INPUT,
+    ok(talk_to_proof(&t, mech) && talk_success(&t) == NSX_ERROR
+           && t.error.code == NSX_E_SASL_INPUT,
        "%s: success instead of the proof is not believed: %s", mech,
        t.error.text);
     talk_end(&t);
@@ -161,14 +169,15 @@ static void check_early_success(const char *mech)
 
 /* ---- refusals inside the exchange ---- */
 
-static void check_refusal(const char *mech, struct nsx_octets challenge,
-                          struct nsx_octets answer, const char *detail)
+static void
+check_refusal(const char *mech, struct nsx_octets challenge,
+              struct nsx_octets answer, const char *detail)
 {
     struct nsx_sasl_config config = full_config();
     struct talk t;
 
-    ok(talk_begin(&t, mech, &config) && talk_step(&t, challenge) == NSX_OK &&
-           said(&t, answer),
+    ok(talk_begin(&t, mech, &config) && talk_step(&t, challenge) == NSX_OK
+           && said(&t, answer),
        "%s: a refusal is acknowledged", mech);
     ok(strcmp(nsx_sasl_detail(t.sasl), detail) == 0, "%s: with reason: %s",
        mech, nsx_sasl_detail(t.sasl));
@@ -177,7 +186,8 @@ static void check_refusal(const char *mech, struct nsx_octets challenge,
     talk_end(&t);
 }
 
-static void check_refusals(void)
+static void
+check_refusals(void)
 {
     static const struct nsx_octets none = S(""), dummy = S("\1");
     char big[2 * NSX_ERROR_TEXT], cut[NSX_ERROR_TEXT];
@@ -196,14 +206,15 @@ static void check_refusals(void)
     check_refusal("XOAUTH2", octets(big), none, cut);
 }
 
-static void check_late_refusal(void)
+static void
+check_late_refusal(void)
 {
     struct talk t;
 
-    ok(talk_to_proof(&t, "SCRAM-SHA-256") &&
-           talk_step(&t, octets("e=other-error,x=y")) == NSX_OK &&
-           t.out.len == 0 &&
-           strcmp(nsx_sasl_detail(t.sasl), "other-error") == 0,
+    ok(talk_to_proof(&t, "SCRAM-SHA-256")
+           && talk_step(&t, octets("e=other-error,x=y")) == NSX_OK
+           && t.out.len == 0
+           && strcmp(nsx_sasl_detail(t.sasl), "other-error") == 0,
        "SCRAM: e= in the final message is acknowledged and kept");
     ok(talk_success(&t) == NSX_ERROR, "SCRAM: no success after that");
     talk_end(&t);
@@ -211,8 +222,8 @@ static void check_late_refusal(void)
 
 /* ---- the iteration count ---- */
 
-static nsx_status offer_count(struct talk *t, unsigned long least,
-                              const char *challenge)
+static nsx_status
+offer_count(struct talk *t, unsigned long least, const char *challenge)
 {
     struct nsx_sasl_config config = full_config();
 
@@ -224,21 +235,22 @@ static nsx_status offer_count(struct talk *t, unsigned long least,
                          &t->error);
 }
 
-static void check_counts(void)
+static void
+check_counts(void)
 {
     struct nsx_sasl_progress p;
     struct talk t;
 
-    ok(offer_count(&t, 0, "r=abcX,s=QSXC,i=4095") == NSX_ERROR &&
-           t.error.code == NSX_E_SASL_INPUT &&
-           strstr(t.error.text, "4095 is below 4096"),
+    ok(offer_count(&t, 0, "r=abcX,s=QSXC,i=4095") == NSX_ERROR
+           && t.error.code == NSX_E_SASL_INPUT
+           && strstr(t.error.text, "4095 is below 4096"),
        "too few iterations are refused: %s", t.error.text);
     talk_end(&t);
     ok(offer_count(&t, 4095, "r=abcX,s=QSXC,i=4095") == NSX_AGAIN,
        "unless they are allowed");
     talk_end(&t);
-    ok(offer_count(&t, 0, "r=abcX,s=QSXC,i=10000000") == NSX_AGAIN &&
-           t.out.len == 0,
+    ok(offer_count(&t, 0, "r=abcX,s=QSXC,i=10000000") == NSX_AGAIN
+           && t.out.len == 0,
        "ten million iterations are not done at once");
     p = nsx_sasl_progress(t.sasl);
     ok(p.done == 0 && p.total == 10000000, "but announced");
@@ -247,20 +259,22 @@ static void check_counts(void)
     ok(p.done == NSX_SCRAM_SLICE, "is counted");
     ok(talk_step(&t, octets("v=")) == NSX_ERROR, "no challenge in between");
     talk_end(&t);
-    ok(talk_to_proof(&t, "SCRAM-SHA-256") &&
-           nsx_sasl_work(t.sasl, &t.out, &t.error) == NSX_ERROR,
+    ok(talk_to_proof(&t, "SCRAM-SHA-256")
+           && nsx_sasl_work(t.sasl, &t.out, &t.error) == NSX_ERROR,
        "no work where there is none");
     talk_end(&t);
 }
 
 /* ---- no end ---- */
 
-static const struct nsx_sasl_mech *each(size_t *i)
+static const struct nsx_sasl_mech *
+each(size_t *i)
 {
     return nsx_sasl_mech_at((*i)++);
 }
 
-static void check_endless(void)
+static void
+check_endless(void)
 {
     struct nsx_sasl_config config = full_config();
     const struct nsx_sasl_mech *m;
@@ -280,7 +294,8 @@ static void check_endless(void)
     }
 }
 
-static void check_long(void)
+static void
+check_long(void)
 {
     static char huge[NSX_MAX_SASL_CHALLENGE + 1];
     struct nsx_sasl_config config = full_config();
@@ -293,9 +308,9 @@ static void check_long(void)
     challenge.data = huge;
     challenge.len = sizeof(huge);
     while ((m = each(&i))) {
-        ok(talk_begin(&t, m->name, &config) &&
-               talk_step(&t, challenge) == NSX_ERROR &&
-               t.error.code == NSX_E_SASL_INPUT,
+        ok(talk_begin(&t, m->name, &config)
+               && talk_step(&t, challenge) == NSX_ERROR
+               && t.error.code == NSX_E_SASL_INPUT,
            "%s: a challenge beyond the cap is refused", m->name);
         talk_end(&t);
     }
@@ -305,19 +320,37 @@ static void check_long(void)
 
 static unsigned long seed = 1;
 
-static unsigned noise(void)
+static unsigned
+noise(void)
 {
     seed = (seed * 1103515245ul + 12345ul) & 0x7ffffffful;
     return (unsigned)(seed >> 8);
 }
 
 /* Valid words in random order find more than random octets do. */
-static size_t make_noise(char *to, size_t room)
+static size_t
+make_noise(char *to, size_t room)
 {
-    static const char *const words[] = {
-        "r=", "abc", ",", "s=QSXC", "i=1", "=", "v=", "e=x", "m=", "\"",
-        "\\", "nonce=\"a\"", "algorithm=md5-sess", "qop=\"auth\"", "realm=",
-        "charset=utf-8", "rspauth=", " ", "\t", "\xc3"};
+    static const char *const words[] = { "r=",
+                                         "abc",
+                                         ",",
+                                         "s=QSXC",
+                                         "i=1",
+                                         "=",
+                                         "v=",
+                                         "e=x",
+                                         "m=",
+                                         "\"",
+                                         "\\",
+                                         "nonce=\"a\"",
+                                         "algorithm=md5-sess",
+                                         "qop=\"auth\"",
+                                         "realm=",
+                                         "charset=utf-8",
+                                         "rspauth=",
+                                         " ",
+                                         "\t",
+                                         "\xc3" };
     size_t n = 0, count = noise() % 12;
 
     while (count--) {
@@ -334,9 +367,13 @@ static size_t make_noise(char *to, size_t room)
     return n;
 }
 
-enum { ROUNDS = 400, MOST_NOISE = 512 };
+enum {
+    ROUNDS = 400,
+    MOST_NOISE = 512
+};
 
-static void check_noise(void)
+static void
+check_noise(void)
 {
     struct nsx_sasl_config config = full_config();
     const struct nsx_sasl_mech *m;
@@ -365,7 +402,8 @@ static void check_noise(void)
     }
 }
 
-int main(void)
+int
+main(void)
 {
     size_t i;
 

@@ -21,8 +21,8 @@ static int leaks;
 static const unsigned char *needle;
 static size_t needle_len;
 
-static int holds(const unsigned char *p, size_t n, const void *what,
-                 size_t len)
+static int
+holds(const unsigned char *p, size_t n, const void *what, size_t len)
 {
     size_t i;
 
@@ -32,16 +32,18 @@ static int holds(const unsigned char *p, size_t n, const void *what,
     return 0;
 }
 
-static void look(const union head *h)
+static void
+look(const union head *h)
 {
     const unsigned char *p = (const unsigned char *)(h + 1);
 
-    leaks += holds(p, h->size, PASSWORD, strlen(PASSWORD)) ||
-             holds(p, h->size, BEARER, strlen(BEARER)) ||
-             holds(p, h->size, needle, needle_len);
+    leaks += holds(p, h->size, PASSWORD, strlen(PASSWORD))
+        || holds(p, h->size, BEARER, strlen(BEARER))
+        || holds(p, h->size, needle, needle_len);
 }
 
-static void looking_free(void *ptr)
+static void
+looking_free(void *ptr)
 {
     union head *h = ptr;
 
@@ -52,7 +54,8 @@ static void looking_free(void *ptr)
     free(h);
 }
 
-static void *looking_realloc(void *ptr, size_t size)
+static void *
+looking_realloc(void *ptr, size_t size)
 {
     union head *h;
 
@@ -80,29 +83,29 @@ static const struct {
     const char *mech;
     const char *challenge[2];
 } talks[] = {
-    {"SCRAM-SHA-256-PLUS",
-     {"r=abcXYZ,s=QSXCR+Q6sek8bf92,i=2,x=1", "e=no"}},
-    {"SCRAM-SHA-1",
-     {"r=abcXYZ,s=QSXCR+Q6sek8bf92,i=2", "v=rmF9pqV8S7suAoZWja4dJRkFsKQ="}},
-    {"SCRAM-SHA-256", {"r=wrong,s=QSXC,i=2", NULL}},
-    {"SCRAM-SHA-256", {"r=abcX,s=QQ,i=2", NULL}},
-    {"DIGEST-MD5",
-     {"realm=\"r\",nonce=\"a\",algorithm=md5-sess,charset=utf-8",
-      "rspauth=00000000000000000000000000000000"}},
-    {"CRAM-MD5", {"<1@x>", NULL}},
-    {"PLAIN", {NULL, NULL}},
-    {"PLAIN", {"unexpected", NULL}},
-    {"LOGIN", {"Username:", "Password:"}},
-    {"LOGIN", {"Username:", NULL}},
-    {"EXTERNAL", {NULL, NULL}},
-    {"ANONYMOUS", {NULL, NULL}},
-    {"XOAUTH2", {"{}", NULL}},
-    {"OAUTHBEARER", {"{}", NULL}},
+    { "SCRAM-SHA-256-PLUS", { "r=abcXYZ,s=QSXCR+Q6sek8bf92,i=2,x=1", "e=no" } },
+    { "SCRAM-SHA-1",
+      { "r=abcXYZ,s=QSXCR+Q6sek8bf92,i=2", "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=" } },
+    { "SCRAM-SHA-256", { "r=wrong,s=QSXC,i=2", NULL } },
+    { "SCRAM-SHA-256", { "r=abcX,s=QQ,i=2", NULL } },
+    { "DIGEST-MD5",
+      { "realm=\"r\",nonce=\"a\",algorithm=md5-sess,charset=utf-8",
+        "rspauth=00000000000000000000000000000000" } },
+    { "CRAM-MD5", { "<1@x>", NULL } },
+    { "PLAIN", { NULL, NULL } },
+    { "PLAIN", { "unexpected", NULL } },
+    { "LOGIN", { "Username:", "Password:" } },
+    { "LOGIN", { "Username:", NULL } },
+    { "EXTERNAL", { NULL, NULL } },
+    { "ANONYMOUS", { NULL, NULL } },
+    { "XOAUTH2", { "{}", NULL } },
+    { "OAUTHBEARER", { "{}", NULL } },
 };
 
 #define TALKS (sizeof(talks) / sizeof(talks[0]))
 
-static struct nsx_sasl_config secret_config(void)
+static struct nsx_sasl_config
+secret_config(void)
 {
     struct nsx_sasl_config c = full_config();
 
@@ -115,7 +118,8 @@ static struct nsx_sasl_config secret_config(void)
 }
 
 /* The code of the error that ended the exchange, or NSX_E_NONE. */
-static nsx_errcode converse(size_t i)
+static nsx_errcode
+converse(size_t i)
 {
     struct nsx_sasl_config c = secret_config();
     nsx_errcode code = NSX_E_NONE;
@@ -133,7 +137,8 @@ static nsx_errcode converse(size_t i)
 
 /* ---- the checks ---- */
 
-static void check_failing(size_t i)
+static void
+check_failing(size_t i)
 {
     nsx_errcode expected, code;
     long n;
@@ -155,7 +160,8 @@ static void check_failing(size_t i)
        "%s: each of %ld allocations may fail", talks[i].mech, n);
 }
 
-static void check_wiped(void)
+static void
+check_wiped(void)
 {
     ok(leaks == 0, "nothing freed held the password or the token");
     leaks = 0;
@@ -170,12 +176,13 @@ static void check_wiped(void)
 }
 
 /* The salted password and the keys are as good as the password. */
-static void check_derived(void)
+static void
+check_derived(void)
 {
-    static const unsigned char salt[] = {0x41, 0x25, 0xc2, 0x47, 0xe4, 0x3a,
-                                         0xb1, 0xe9, 0x3c, 0x6d, 0xff, 0x76};
+    static const unsigned char salt[] = { 0x41, 0x25, 0xc2, 0x47, 0xe4, 0x3a,
+                                          0xb1, 0xe9, 0x3c, 0x6d, 0xff, 0x76 };
     static const struct nsx_octets label = S("Client Key");
-    struct nsx_octets s = {salt, sizeof(salt)}, k;
+    struct nsx_octets s = { salt, sizeof(salt) }, k;
     struct nsx_pbkdf2 *hi;
     unsigned char salted[NSX_MAX_DIGEST], key[NSX_MAX_DIGEST];
     struct nsx_error e;
@@ -201,14 +208,17 @@ static void check_derived(void)
 }
 
 /* The arguments go as soon as the exchange needs them no more. */
-static void check_soon(void)
+static void
+check_soon(void)
 {
-    static const char *const kept[] = {"PLAIN", "CRAM-MD5", "DIGEST-MD5",
-                                       "SCRAM-SHA-1", "XOAUTH2",
-                                       "OAUTHBEARER"};
+    static const char *const kept[] = {
+        "PLAIN",       "CRAM-MD5", "DIGEST-MD5",
+        "SCRAM-SHA-1", "XOAUTH2",  "OAUTHBEARER"
+    };
     static const char *const challenge[] = {
-        NULL, "<1@x>", "nonce=\"a\",algorithm=md5-sess",
-        "r=abcXYZ,s=QSXC,i=1", NULL, NULL};
+        NULL, "<1@x>", "nonce=\"a\",algorithm=md5-sess", "r=abcXYZ,s=QSXC,i=1",
+        NULL, NULL
+    };
     size_t i;
 
     for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
@@ -227,7 +237,8 @@ static void check_soon(void)
     }
 }
 
-int main(void)
+int
+main(void)
 {
     size_t i;
 

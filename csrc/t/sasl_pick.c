@@ -10,52 +10,58 @@ enum {
     CERT = NSX_SASL_HAS_CERTIFICATE
 };
 
-#define ALL                                                                   \
-    "LOGIN PLAIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 "              \
-    "SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER EXTERNAL "       \
+#define ALL                                                                    \
+    "LOGIN PLAIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 "               \
+    "SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS XOAUTH2 OAUTHBEARER EXTERNAL "        \
     "ANONYMOUS GSSAPI NTLM"
 
-enum { CLEAR = 0, CLEAR_OK = 1, TLS = 2, BOUND = 6 };
+enum {
+    CLEAR = 0,
+    CLEAR_OK = 1,
+    TLS = 2,
+    BOUND = 6
+};
 
 static const struct {
     const char *offered, *allowed;
     unsigned credentials;
-    int wire; /* CLEAR, CLEAR_OK, TLS, BOUND */
+    int wire;         /* CLEAR, CLEAR_OK, TLS, BOUND */
     const char *want; /* in turn, each refused by the server */
 } cases[] = {
-    {ALL, NULL, PASS, BOUND, "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS"},
-    {ALL, "SCRAM-SHA-256-PLUS PLAIN", PASS, BOUND, "SCRAM-SHA-256-PLUS PLAIN"},
-    {ALL, NULL, PASS, TLS,
-     "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"},
-    {ALL, NULL, PASS, CLEAR, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5"},
-    {ALL, NULL, PASS, CLEAR_OK,
-     "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"},
-    {ALL, NULL, TOKEN, TLS, "OAUTHBEARER XOAUTH2"},
-    {ALL, NULL, TOKEN, CLEAR, ""},
-    {ALL, NULL, PASS | TOKEN, TLS,
-     "SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2 CRAM-MD5 PLAIN LOGIN"},
-    {ALL, NULL, CERT, TLS, "EXTERNAL"},
-    {ALL, NULL, CERT | PASS, TLS,
-     "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN"},
-    {ALL, NULL, 0, TLS, "ANONYMOUS"},
-    {ALL, "EXTERNAL", PASS, CLEAR, "EXTERNAL"},
-    {ALL, "ANONYMOUS EXTERNAL", PASS, CLEAR, "EXTERNAL ANONYMOUS"},
-    {ALL, "DIGEST-MD5", PASS, CLEAR, "DIGEST-MD5"},
-    {ALL, "plain login", PASS, TLS, "PLAIN LOGIN"},
-    {ALL, "PLAIN", TOKEN, TLS, ""},
-    {ALL, "SCRAM-SHA-1", PASS, BOUND, "SCRAM-SHA-1"},
-    {ALL, "NTLM", PASS, BOUND, ""},
-    {ALL, "", PASS, BOUND, ""},
-    {"PLAIN LOGIN", "CRAM-MD5 SCRAM-SHA-1", PASS, TLS, ""},
-    {"SCRAM-SHA-1-PLUS", NULL, PASS, TLS, ""},
-    {"SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", PASS, BOUND, ""},
-    {"SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", PASS, BOUND, ""},
-    {"XPLAIN PLAINX X-PLAIN PLAIN-X", NULL, PASS, TLS, ""},
-    {" \t scram-sha-1\tpLain  ", NULL, PASS, TLS, "SCRAM-SHA-1 PLAIN"},
-    {"", NULL, PASS, TLS, ""},
+    { ALL, NULL, PASS, BOUND, "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS" },
+    { ALL, "SCRAM-SHA-256-PLUS PLAIN", PASS, BOUND,
+      "SCRAM-SHA-256-PLUS PLAIN" },
+    { ALL, NULL, PASS, TLS, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN" },
+    { ALL, NULL, PASS, CLEAR, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5" },
+    { ALL, NULL, PASS, CLEAR_OK,
+      "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN" },
+    { ALL, NULL, TOKEN, TLS, "OAUTHBEARER XOAUTH2" },
+    { ALL, NULL, TOKEN, CLEAR, "" },
+    { ALL, NULL, PASS | TOKEN, TLS,
+      "SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2 CRAM-MD5 PLAIN LOGIN" },
+    { ALL, NULL, CERT, TLS, "EXTERNAL" },
+    { ALL, NULL, CERT | PASS, TLS,
+      "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN" },
+    { ALL, NULL, 0, TLS, "ANONYMOUS" },
+    { ALL, "EXTERNAL", PASS, CLEAR, "EXTERNAL" },
+    { ALL, "ANONYMOUS EXTERNAL", PASS, CLEAR, "EXTERNAL ANONYMOUS" },
+    { ALL, "DIGEST-MD5", PASS, CLEAR, "DIGEST-MD5" },
+    { ALL, "plain login", PASS, TLS, "PLAIN LOGIN" },
+    { ALL, "PLAIN", TOKEN, TLS, "" },
+    { ALL, "SCRAM-SHA-1", PASS, BOUND, "SCRAM-SHA-1" },
+    { ALL, "NTLM", PASS, BOUND, "" },
+    { ALL, "", PASS, BOUND, "" },
+    { "PLAIN LOGIN", "CRAM-MD5 SCRAM-SHA-1", PASS, TLS, "" },
+    { "SCRAM-SHA-1-PLUS", NULL, PASS, TLS, "" },
+    { "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", PASS, BOUND, "" },
+    { "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", PASS, BOUND, "" },
+    { "XPLAIN PLAINX X-PLAIN PLAIN-X", NULL, PASS, TLS, "" },
+    { " \t scram-sha-1\tpLain  ", NULL, PASS, TLS, "SCRAM-SHA-1 PLAIN" },
+    { "", NULL, PASS, TLS, "" },
 };
 
-static void check(size_t i)
+static void
+check(size_t i)
 {
     struct nsx_sasl_choice c;
     const struct nsx_sasl_mech *m;
@@ -79,7 +85,8 @@ static void check(size_t i)
 }
 
 /* What could not begin tells nothing about the server. */
-static void check_unfit(void)
+static void
+check_unfit(void)
 {
     struct nsx_sasl_choice c;
     const struct nsx_sasl_mech *m;
@@ -95,26 +102,28 @@ static void check_unfit(void)
     ok(m && strcmp(m->name, "PLAIN") == 0, "unfit: the next one");
 }
 
-static void check_table(void)
+static void
+check_table(void)
 {
     const struct nsx_sasl_mech *m;
     unsigned bits = 0;
     size_t i;
 
     for (i = 0; (m = nsx_sasl_mech_at(i)); i++) {
-        ok(nsx_sasl_find(m->name, strlen(m->name)) == m && m->bit &&
-               !(bits & m->bit),
+        ok(nsx_sasl_find(m->name, strlen(m->name)) == m && m->bit
+               && !(bits & m->bit),
            "%s is found and has its own bit", m->name);
         bits |= m->bit;
     }
     is_num(i, 12, "twelve mechanisms");
-    ok(!nsx_sasl_find("PLAI", 4) && !nsx_sasl_find("PLAINS", 6) &&
-           !nsx_sasl_find("", 0),
+    ok(!nsx_sasl_find("PLAI", 4) && !nsx_sasl_find("PLAINS", 6)
+           && !nsx_sasl_find("", 0),
        "no other names");
 }
 
 /* Lists may end where readable memory ends. */
-static void check_bounds(void)
+static void
+check_bounds(void)
 {
     static const char list[] = "PLAIN SCRAM-SHA-1-PLUS";
     struct nsx_sasl_choice c;
@@ -139,7 +148,8 @@ static void check_bounds(void)
        "no list at all");
 }
 
-int main(void)
+int
+main(void)
 {
     size_t i;
 

@@ -8,23 +8,24 @@
 /* --- a server behind small buffers -------------------------------------- */
 
 struct peer {
-    char in[4096];   /* on its way to the server */
+    char in[4096]; /* on its way to the server */
     size_t in_len, in_cap;
     char out[65536]; /* on its way to the client */
     size_t out_len, out_cap;
-    size_t piece;    /* octets one call moves */
-    size_t seen;     /* all that came */
+    size_t piece; /* octets one call moves */
+    size_t seen;  /* all that came */
     char log[65536];
-    int closed;      /* 1: no more octets either way */
-    int mute;        /* 1: reads, says nothing */
-    int flood;       /* 1: says one reply without end */
+    int closed; /* 1: no more octets either way */
+    int mute;   /* 1: reads, says nothing */
+    int flood;  /* 1: says one reply without end */
     int in_data;
     unsigned rcpt;
     size_t recv_calls, send_calls, recv_octets;
 };
 
-static nsx_status peer_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
-                            size_t *done, struct nsx_error *e)
+static nsx_status
+peer_recv(void *ctx, struct nsx_io *io, void *buf, size_t n, size_t *done,
+          struct nsx_error *e)
 {
     struct peer *p = ctx;
     size_t k = p->out_len < p->piece ? p->out_len : p->piece;
@@ -51,9 +52,9 @@ static nsx_status peer_recv(void *ctx, struct nsx_io *io, void *buf, size_t n,
     return NSX_OK;
 }
 
-static nsx_status peer_send(void *ctx, struct nsx_io *io, const void *buf,
-                            size_t n, int more, size_t *done,
-                            struct nsx_error *e)
+static nsx_status
+peer_send(void *ctx, struct nsx_io *io, const void *buf, size_t n, int more,
+          size_t *done, struct nsx_error *e)
 {
     struct peer *p = ctx;
     size_t k = p->in_cap - p->in_len;
@@ -73,28 +74,32 @@ static nsx_status peer_send(void *ctx, struct nsx_io *io, const void *buf,
     return NSX_OK;
 }
 
-static size_t peer_pending(void *ctx)
+static size_t
+peer_pending(void *ctx)
 {
     (void)ctx;
     return 0;
 }
 
-static void peer_nothing(void *ctx, struct nsx_io *io)
+static void
+peer_nothing(void *ctx, struct nsx_io *io)
 {
     (void)ctx;
     (void)io;
 }
 
-static void peer_free(void *ctx)
+static void
+peer_free(void *ctx)
 {
     (void)ctx;
 }
 
-static const struct nsx_transport peer_transport = {
-    "peer", peer_recv, peer_send, peer_pending, peer_nothing, peer_free
-};
+static const struct nsx_transport peer_transport = { "peer",       peer_recv,
+                                                     peer_send,    peer_pending,
+                                                     peer_nothing, peer_free };
 
-static void peer_say(struct peer *p, const char *text)
+static void
+peer_say(struct peer *p, const char *text)
 {
     size_t n = strlen(text);
 
@@ -104,7 +109,8 @@ static void peer_say(struct peer *p, const char *text)
     p->out_len += n;
 }
 
-static void answer_line(struct peer *p, const char *line)
+static void
+answer_line(struct peer *p, const char *line)
 {
     char text[100];
 
@@ -127,7 +133,8 @@ static void answer_line(struct peer *p, const char *line)
 }
 
 /* The server works as long as there is room for what it says. */
-static void serve(struct peer *p)
+static void
+serve(struct peer *p)
 {
     for (;;) {
         char *lf = memchr(p->in, '\n', p->in_len);
@@ -153,7 +160,8 @@ static struct nsx_channel ch;
 static struct nsx_session s;
 static struct nsx_error err;
 
-static void begin(size_t piece)
+static void
+begin(size_t piece)
 {
     memset(&peer, 0, sizeof peer);
     peer.piece = piece;
@@ -165,19 +173,22 @@ static void begin(size_t piece)
     nsx_error_reset(&err);
 }
 
-static void end(void)
+static void
+end(void)
 {
     nsx_session_free(&s);
     nsx_channel_free(&ch);
 }
 
-static nsx_status push(enum nsx_verb verb, const char *line, unsigned index)
+static nsx_status
+push(enum nsx_verb verb, const char *line, unsigned index)
 {
     return nsx_session_push(&s, verb, line, strlen(line), index, &err);
 }
 
 /* Steps until there is something to tell; the server works meanwhile. */
-static enum nsx_step drive(void)
+static enum nsx_step
+drive(void)
 {
     size_t i;
 
@@ -193,7 +204,8 @@ static enum nsx_step drive(void)
     return NSX_STEP_ERROR;
 }
 
-static int code_is(const char *code)
+static int
+code_is(const char *code)
 {
     const struct nsx_answer *a = nsx_session_reply(&s);
 
@@ -208,7 +220,8 @@ struct text {
     int fail_at_end, later;
 };
 
-static nsx_status text_pull(void *ctx, const char **ptr, size_t *len)
+static nsx_status
+text_pull(void *ctx, const char **ptr, size_t *len)
 {
     struct text *t = ctx;
     size_t left = t->len - t->at;
@@ -225,7 +238,8 @@ static nsx_status text_pull(void *ctx, const char **ptr, size_t *len)
     return NSX_OK;
 }
 
-static void give(struct text *t, const char *text, size_t len, size_t piece)
+static void
+give(struct text *t, const char *text, size_t len, size_t piece)
 {
     struct nsx_source source = { NULL, text_pull, NULL, NULL };
 
@@ -240,7 +254,8 @@ static void give(struct text *t, const char *text, size_t len, size_t piece)
 
 /* --- tests ---------------------------------------------------------------- */
 
-static void lockstep(void)
+static void
+lockstep(void)
 {
     struct nsx_reply_line line;
     size_t at = 0;
@@ -277,7 +292,8 @@ static void lockstep(void)
 }
 
 /* Nothing but whole lines leaves. */
-static void refusals(void)
+static void
+refusals(void)
 {
     struct nsx_buf *out;
 
@@ -308,11 +324,14 @@ static void refusals(void)
     end();
 }
 
-enum { MANY = 300 };
+enum {
+    MANY = 300
+};
 
 /* A flight with a body behind it, in pieces of every size, through buffers
  * that hold little: each reply answers its own command. */
-static int flight(size_t piece, size_t in_cap, size_t out_cap)
+static int
+flight(size_t piece, size_t in_cap, size_t out_cap)
 {
     static const char body[] = "a\r\nb\r\n.\r\n";
     struct text t;
@@ -361,7 +380,8 @@ static int flight(size_t piece, size_t in_cap, size_t out_cap)
     return (int)bad;
 }
 
-static void flights(void)
+static void
+flights(void)
 {
     size_t piece;
     int bad = 0;
@@ -373,7 +393,8 @@ static void flights(void)
 }
 
 /* Replies cut in two at each place. */
-static void splits(void)
+static void
+splits(void)
 {
     static const char in[] = "220-a\r\n220 b\r\n250 c\n550-x\r\n550 y\r\n";
     size_t cut;
@@ -393,7 +414,9 @@ static void splits(void)
                 peer.out_len = sizeof in - 1 - cut;
             }
             bad += nsx_session_reply(&s)->index != i
-                || !code_is(i == 0 ? "220" : i == 1 ? "250" : "550");
+                || !code_is(i == 0       ? "220"
+                                : i == 1 ? "250"
+                                         : "550");
             nsx_session_take(&s);
         }
         bad += nsx_session_step(&s) != NSX_STEP_DONE;
@@ -404,7 +427,8 @@ static void splits(void)
 
 /* A reply that is there before the command is not its answer while that has
  * not gone out. */
-static void too_early(void)
+static void
+too_early(void)
 {
     begin(4096);
     peer.in_cap = 0;
@@ -436,11 +460,11 @@ static void too_early(void)
     end();
 }
 
-static void strictness(void)
+static void
+strictness(void)
 {
-    static const char *const wrong[] = {
-        "hello\r\n", "150 x\r\n", "999 x\r\n", "000 x\r\n", "250-a\r\nb\r\n"
-    };
+    static const char *const wrong[] = { "hello\r\n", "150 x\r\n", "999 x\r\n",
+                                         "000 x\r\n", "250-a\r\nb\r\n" };
     size_t i;
 
     for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -450,8 +474,7 @@ static void strictness(void)
         (void)push(NSX_VERB_NOOP, "NOOP\r\n", 0);
         (void)nsx_session_step(&s);
         peer_say(&peer, wrong[i]);
-        is_num(nsx_session_step(&s), NSX_STEP_ERROR,
-               "no reply to a command");
+        is_num(nsx_session_step(&s), NSX_STEP_ERROR, "no reply to a command");
         is_num(ch.error.code, NSX_E_REPLY_SYNTAX, "says so");
         is_num(nsx_session_step(&s), NSX_STEP_ERROR, "for good");
         end();
@@ -482,15 +505,16 @@ static void strictness(void)
     end();
 }
 
-static void lmtp(void)
+static void
+lmtp(void)
 {
     static const char in[] = "250 m\r\n250 a\r\n550 b\r\n250 c\r\n354 d\r\n"
                              "250 done a\r\n452 done c\r\n250 reset\r\n";
     static const unsigned index[] = { 0, 10, 11, 12, 0, 10, 12, 0 };
-    static const enum nsx_verb verb[] = {
-        NSX_VERB_MAIL, NSX_VERB_RCPT, NSX_VERB_RCPT, NSX_VERB_RCPT,
-        NSX_VERB_DATA, NSX_VERB_END,  NSX_VERB_END,  NSX_VERB_RSET
-    };
+    static const enum nsx_verb verb[] = { NSX_VERB_MAIL, NSX_VERB_RCPT,
+                                          NSX_VERB_RCPT, NSX_VERB_RCPT,
+                                          NSX_VERB_DATA, NSX_VERB_END,
+                                          NSX_VERB_END,  NSX_VERB_RSET };
     unsigned i;
     int bad = 0;
 
@@ -516,7 +540,8 @@ static void lmtp(void)
     end();
 }
 
-static void last_reply(void)
+static void
+last_reply(void)
 {
     static char big[100000];
     struct text t;
@@ -573,7 +598,8 @@ static void last_reply(void)
     end();
 }
 
-static void bodies(void)
+static void
+bodies(void)
 {
     struct text t;
 
@@ -619,7 +645,8 @@ static void bodies(void)
 }
 
 /* One step never moves more than its share. */
-static void bounded(void)
+static void
+bounded(void)
 {
     static char big[4 * NSX_STEP_OCTETS];
     struct text t;
@@ -653,7 +680,8 @@ static void bounded(void)
     end();
 }
 
-static void times(void)
+static void
+times(void)
 {
     int64_t now = nsx_clock_ms(), first;
 
@@ -678,7 +706,8 @@ static void times(void)
 }
 
 /* Each allocation fails once: an error, or the same replies; no leak. */
-static void no_memory(void)
+static void
+no_memory(void)
 {
     long n;
     int bad = 0, more = 1;
@@ -709,7 +738,8 @@ static void no_memory(void)
 }
 
 /* Real sockets with little room, both ways full. */
-static void sockets(void)
+static void
+sockets(void)
 {
     int fd[2], small = 2048, flags;
     unsigned replies = 0, i, rounds = 0, bad = 0;
@@ -757,7 +787,8 @@ static void sockets(void)
     close_pair(fd);
 }
 
-static void small_when_idle(void)
+static void
+small_when_idle(void)
 {
     unsigned i;
 
@@ -777,7 +808,8 @@ static void small_when_idle(void)
     end();
 }
 
-static void secrets(void)
+static void
+secrets(void)
 {
     begin(4096);
     (void)push(NSX_VERB_AUTH, "AUTH PLAIN c2VjcmV0\r\n", 0);
@@ -788,7 +820,8 @@ static void secrets(void)
 }
 
 /* A reply before a guard page, in a body before another. */
-static void guarded(void)
+static void
+guarded(void)
 {
     struct arena a;
     struct text t;
@@ -806,7 +839,8 @@ static void guarded(void)
     end();
 }
 
-int main(void)
+int
+main(void)
 {
     watchdog(120);
     lockstep();

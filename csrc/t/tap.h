@@ -35,11 +35,11 @@
 static int tap_run, tap_failed;
 
 #define ok(cond, ...) tap_ok((cond) != 0, __FILE__, __LINE__, __VA_ARGS__)
-#define is_num(got, want, name) \
+#define is_num(got, want, name)                                                \
     tap_num((long long)(got), (long long)(want), __FILE__, __LINE__, name)
-#define is_mem(got, got_n, want, want_n, name) \
+#define is_mem(got, got_n, want, want_n, name)                                 \
     tap_mem(got, got_n, want, want_n, __FILE__, __LINE__, name)
-#define is_str(got, want, name) \
+#define is_str(got, want, name)                                                \
     tap_mem(got, strlen(got), want, strlen(want), __FILE__, __LINE__, name)
 
 static TAP_PRINTF(4, 5) int tap_ok(int good, const char *file, int line,
@@ -60,8 +60,9 @@ static TAP_PRINTF(4, 5) int tap_ok(int good, const char *file, int line,
     return good;
 }
 
-static TAP_UNUSED int tap_num(long long got, long long want, const char *file,
-                              int line, const char *name)
+static TAP_UNUSED int
+tap_num(long long got, long long want, const char *file, int line,
+        const char *name)
 {
     if (!tap_ok(got == want, file, line, "%s", name)) {
         printf("#      got: %lld\n# expected: %lld\n", got, want);
@@ -70,7 +71,8 @@ static TAP_UNUSED int tap_num(long long got, long long want, const char *file,
     return 1;
 }
 
-static TAP_UNUSED void tap_dump(const char *label, const char *p, size_t n)
+static TAP_UNUSED void
+tap_dump(const char *label, const char *p, size_t n)
 {
     printf("# %s: \"", label);
     for (; n > 0; p++, n--) {
@@ -84,9 +86,9 @@ static TAP_UNUSED void tap_dump(const char *label, const char *p, size_t n)
     printf("\"\n");
 }
 
-static TAP_UNUSED int tap_mem(const char *got, size_t got_n, const char *want,
-                              size_t want_n, const char *file, int line,
-                              const char *name)
+static TAP_UNUSED int
+tap_mem(const char *got, size_t got_n, const char *want, size_t want_n,
+        const char *file, int line, const char *name)
 {
     int same = got_n == want_n && (got_n == 0 || !memcmp(got, want, got_n));
 
@@ -97,13 +99,15 @@ static TAP_UNUSED int tap_mem(const char *got, size_t got_n, const char *want,
     return same;
 }
 
-static TAP_UNUSED void bail_out(const char *why)
+static TAP_UNUSED void
+bail_out(const char *why)
 {
     printf("Bail out! %s\n", why);
     exit(255);
 }
 
-static TAP_UNUSED int done_testing(void)
+static TAP_UNUSED int
+done_testing(void)
 {
     printf("1..%d\n", tap_run);
     return tap_failed > 0;
@@ -118,7 +122,8 @@ struct arena {
     size_t size;
 };
 
-static TAP_UNUSED void arena_init(struct arena *a, size_t at_least)
+static TAP_UNUSED void
+arena_init(struct arena *a, size_t at_least)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t size = (at_least + page - 1) / page * page;
@@ -137,8 +142,8 @@ static TAP_UNUSED void arena_init(struct arena *a, size_t at_least)
 }
 
 /* n octets right before, or right after, a guard page; data may be NULL. */
-static TAP_UNUSED char *arena_put(struct arena *a, const char *data, size_t n,
-                                  int at_end)
+static TAP_UNUSED char *
+arena_put(struct arena *a, const char *data, size_t n, int at_end)
 {
     char *p = at_end ? a->start + a->size - n : a->start;
 
@@ -157,7 +162,8 @@ static long fail_countdown = -1;
 static long live_blocks;
 static int did_fail;
 
-static TAP_UNUSED void *failing_realloc(void *old, size_t size)
+static TAP_UNUSED void *
+failing_realloc(void *old, size_t size)
 {
     void *p;
 
@@ -171,14 +177,16 @@ static TAP_UNUSED void *failing_realloc(void *old, size_t size)
     return p;
 }
 
-static TAP_UNUSED void counting_free(void *p)
+static TAP_UNUSED void
+counting_free(void *p)
 {
     if (p != NULL)
         live_blocks--;
     free(p);
 }
 
-static TAP_UNUSED void failing_after(long n)
+static TAP_UNUSED void
+failing_after(long n)
 {
     fail_countdown = n;
     did_fail = 0;

@@ -11,13 +11,15 @@
 
 static struct id ca, leaf, bare;
 
-static void is_text(struct nsx_buf *b, const char *want, const char *name)
+static void
+is_text(struct nsx_buf *b, const char *want, const char *name)
 {
     is_mem((const char *)nsx_buf_data(b), b->len, want, strlen(want), name);
     nsx_buf_clear(b);
 }
 
-static void test_fields(void)
+static void
+test_fields(void)
 {
     struct nsx_buf b;
     time_t from, until, now = time(NULL);
@@ -61,13 +63,13 @@ static void test_fields(void)
 }
 
 /* The calendar against the C library's. */
-static void test_calendar(void)
+static void
+test_calendar(void)
 {
-    static const char *const times[] = {
-        "19700101000000Z", "19991231235959Z", "20000229120000Z",
-        "20240229000000Z", "20240301000000Z", "20491231235959Z",
-        "21000228235959Z", "21000301000000Z"
-    };
+    static const char *const times[] = { "19700101000000Z", "19991231235959Z",
+                                         "20000229120000Z", "20240229000000Z",
+                                         "20240301000000Z", "20491231235959Z",
+                                         "21000228235959Z", "21000301000000Z" };
     static const long long want[] = { 0,          946684799,  951825600,
                                       1709164800, 1709251200, 2524607999,
                                       4107542399, 4107542400 };
@@ -79,14 +81,15 @@ static void test_calendar(void)
 
         ASN1_TIME_set_string_X509(X509_getm_notBefore(cert), times[i]);
         ASN1_TIME_set_string_X509(X509_getm_notAfter(cert), times[i]);
-        good += nsx_tls_cert_validity(cert, &from, &until)
-            && from == want[i] && until == want[i];
+        good += nsx_tls_cert_validity(cert, &from, &until) && from == want[i]
+            && until == want[i];
         X509_free(cert);
     }
     is_num(good, sizeof times / sizeof times[0], "dates of four centuries");
 }
 
-static void test_alt_names(void)
+static void
+test_alt_names(void)
 {
     static const struct {
         int type;
@@ -109,8 +112,8 @@ static void test_alt_names(void)
     for (i = 0; i < sizeof want / sizeof want[0]; i++) {
         ok(nsx_tls_alt_names_next(it, &type, &b) && type == want[i].type,
            "type %d", want[i].type);
-        is_mem((const char *)nsx_buf_data(&b), b.len, want[i].text,
-               want[i].len, "and its text");
+        is_mem((const char *)nsx_buf_data(&b), b.len, want[i].text, want[i].len,
+               "and its text");
         nsx_buf_clear(&b);
     }
     ok(!nsx_tls_alt_names_next(it, &type, &b), "no more");
@@ -120,7 +123,8 @@ static void test_alt_names(void)
     nsx_buf_free(&b);
 }
 
-static void test_digests(void)
+static void
+test_digests(void)
 {
     struct nsx_buf b;
     unsigned char md[EVP_MAX_MD_SIZE];
@@ -143,12 +147,15 @@ static void test_digests(void)
 }
 
 /* RFC 5929 4.1: the hash of the signature, but never MD5 or SHA-1. */
-static void test_end_point(void)
+static void
+test_end_point(void)
 {
     static const struct {
         const char *sign, *bind;
-    } cases[] = { { "sha1", "sha256" }, { "sha256", "sha256" },
-                  { "sha384", "sha384" }, { "sha512", "sha512" } };
+    } cases[] = { { "sha1", "sha256" },
+                  { "sha256", "sha256" },
+                  { "sha384", "sha384" },
+                  { "sha512", "sha512" } };
     size_t i;
 
     for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -172,7 +179,8 @@ static void test_end_point(void)
     }
 }
 
-static void test_references(void)
+static void
+test_references(void)
 {
     X509 *held = nsx_tls_cert_hold(leaf.cert);
 
@@ -184,7 +192,8 @@ static void test_references(void)
 
 /* --- memory --- */
 
-static int whole_life(struct nsx_error *e)
+static int
+whole_life(struct nsx_error *e)
 {
     static const struct nsx_tls_target t = { HOST, HOST, "h:25" };
     const char *file = pki_path("ca.pem"), *alpn = "smtp",
@@ -213,7 +222,8 @@ static int whole_life(struct nsx_error *e)
         if (done) {
             server_say(&l, "220 hi\r\n", 8);
             client_read(&l, buf, 8, &got);
-        } else {
+        }
+        else {
             *e = l.error;
         }
         nsx_tls_config_drop(c);
@@ -223,7 +233,8 @@ static int whole_life(struct nsx_error *e)
     return done;
 }
 
-static void test_failing_memory(void)
+static void
+test_failing_memory(void)
 {
     struct nsx_error e;
     long n, bad = 0;
@@ -247,7 +258,8 @@ static void test_failing_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
 

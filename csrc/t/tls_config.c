@@ -12,7 +12,8 @@
 static struct id ca, leaf, me;
 static const struct nsx_tls_target target = { HOST, HOST, NULL };
 
-static struct nsx_tls_options plain(void)
+static struct nsx_tls_options
+plain(void)
 {
     struct nsx_tls_options o;
 
@@ -20,8 +21,8 @@ static struct nsx_tls_options plain(void)
     return o;
 }
 
-static struct nsx_tls_config *build(const struct nsx_tls_options *o,
-                                    struct nsx_error *e)
+static struct nsx_tls_config *
+build(const struct nsx_tls_options *o, struct nsx_error *e)
 {
     int needs;
 
@@ -29,7 +30,8 @@ static struct nsx_tls_config *build(const struct nsx_tls_options *o,
     return nsx_tls_config_new(o, &needs, e);
 }
 
-static void takes(const char *name, const struct nsx_tls_options *o)
+static void
+takes(const char *name, const struct nsx_tls_options *o)
 {
     struct nsx_error e;
     struct nsx_tls_config *c = build(o, &e);
@@ -39,8 +41,9 @@ static void takes(const char *name, const struct nsx_tls_options *o)
     nsx_tls_config_drop(c);
 }
 
-static void refuses(const char *name, const struct nsx_tls_options *o,
-                    const char *word1, const char *word2)
+static void
+refuses(const char *name, const struct nsx_tls_options *o, const char *word1,
+        const char *word2)
 {
     struct nsx_error e;
     struct nsx_tls_config *c = build(o, &e);
@@ -51,18 +54,34 @@ static void refuses(const char *name, const struct nsx_tls_options *o,
     nsx_tls_config_drop(c);
 }
 
-static void test_versions(void)
+static void
+test_versions(void)
 {
-    static const char *const good[] = {
-        "SSLv23:!SSLv3:!SSLv2", "SSLv23", "sslv2/3", "TLSv1_2", "TLSv12",
-        "TLSv1_3", "tlsv13", "TLSv12:!TLSv13", "SSLv23 : !TLSv1_3", "",
-        "!TLSv1_3", "!SSLv3", "TLSv1", "TLSv1_1", "SSLv23:!TLSv1:!TLSv1_1"
-    };
-    static const char *const bad[] = {
-        "TLSv1_4", "TLS1.2", "ssl", "TLSv1_2:TLSv1_3", "SSLv3", "SSLv2",
-        "TLSv1_2:!TLSv1_2", "!TLSv1:!TLSv11:!TLSv12:!TLSv13", "TLSv1_2 x",
-        "!"
-    };
+    static const char *const good[] = { "SSLv23:!SSLv3:!SSLv2",
+                                        "SSLv23",
+                                        "sslv2/3",
+                                        "TLSv1_2",
+                                        "TLSv12",
+                                        "TLSv1_3",
+                                        "tlsv13",
+                                        "TLSv12:!TLSv13",
+                                        "SSLv23 : !TLSv1_3",
+                                        "",
+                                        "!TLSv1_3",
+                                        "!SSLv3",
+                                        "TLSv1",
+                                        "TLSv1_1",
+                                        "SSLv23:!TLSv1:!TLSv1_1" };
+    static const char *const bad[] = { "TLSv1_4",
+                                       "TLS1.2",
+                                       "ssl",
+                                       "TLSv1_2:TLSv1_3",
+                                       "SSLv3",
+                                       "SSLv2",
+                                       "TLSv1_2:!TLSv1_2",
+                                       "!TLSv1:!TLSv11:!TLSv12:!TLSv13",
+                                       "TLSv1_2 x",
+                                       "!" };
     struct nsx_tls_options o = plain();
     size_t i;
 
@@ -76,7 +95,8 @@ static void test_versions(void)
     }
 }
 
-static void test_ciphers(void)
+static void
+test_ciphers(void)
 {
     struct nsx_tls_options o = plain();
 
@@ -96,7 +116,8 @@ static void test_ciphers(void)
     refuses("unknown group", &o, "SSL_ecdh_curve", "P-257");
 }
 
-static void test_alpn(void)
+static void
+test_alpn(void)
 {
     const char *list[] = { "smtp", "" };
     char longer[300];
@@ -113,7 +134,8 @@ static void test_alpn(void)
     refuses("protocol of 256 octets", &o, "SSL_alpn_protocols", "255");
 }
 
-static void test_pins(void)
+static void
+test_pins(void)
 {
     static const char *const good[] = {
         "sha256$"
@@ -125,8 +147,15 @@ static void test_pins(void)
         "0102030405060708090a0b0c0d0e0f1011121314",
     };
     static const char *const bad[] = {
-        "", "sha256$", "sha256$0102", "sha256$xyz", "nosuch$0102", "0102",
-        "sha1$010", "$01", "sha256$pub$",
+        "",
+        "sha256$",
+        "sha256$0102",
+        "sha256$xyz",
+        "nosuch$0102",
+        "0102",
+        "sha1$010",
+        "$01",
+        "sha256$pub$",
         "01020304050607080900102030405060708090010203040506070809001020304050"
         "60708090010203040506070809001020304050607080900102030405060708090010"
     };
@@ -145,7 +174,8 @@ static void test_pins(void)
 }
 
 /* 1 when a handshake under these options succeeds. */
-static int trusts(const struct nsx_tls_options *o, struct nsx_error *e)
+static int
+trusts(const struct nsx_tls_options *o, struct nsx_error *e)
 {
     struct nsx_tls_config *c = build(o, e);
     struct link l;
@@ -162,7 +192,8 @@ static int trusts(const struct nsx_tls_options *o, struct nsx_error *e)
 }
 
 /* A directory as c_rehash makes it. */
-static void write_hashed(X509 *cert)
+static void
+write_hashed(X509 *cert)
 {
     char name[32];
 
@@ -171,7 +202,8 @@ static void write_hashed(X509 *cert)
     write_cert(name, cert);
 }
 
-static void test_anchors(void)
+static void
+test_anchors(void)
 {
     struct nsx_tls_options o = plain();
     struct nsx_error e;
@@ -219,7 +251,8 @@ static void test_anchors(void)
     free((void *)junk);
 }
 
-static void test_environment(void)
+static void
+test_environment(void)
 {
     struct nsx_tls_options o = plain();
     struct nsx_error e;
@@ -249,7 +282,8 @@ static void test_environment(void)
 }
 
 /* The leaf itself as an anchor. */
-static void test_partial_chain(void)
+static void
+test_partial_chain(void)
 {
     const char *file = write_cert("leaf.pem", leaf.cert);
     struct nsx_tls_options o = plain();
@@ -260,7 +294,8 @@ static void test_partial_chain(void)
     ok(trusts(&o, &e), "a leaf may be its own anchor: %s", e.text);
 }
 
-static void test_keys(void)
+static void
+test_keys(void)
 {
     struct nsx_tls_options o = plain();
     struct nsx_error e;
@@ -300,7 +335,8 @@ static void test_keys(void)
     free((void *)o.cert_file);
 }
 
-static void test_combined(void)
+static void
+test_combined(void)
 {
     struct nsx_tls_options o = plain();
     FILE *f;
@@ -321,7 +357,8 @@ static void test_combined(void)
     refuses("an empty file", &o, "SSL_cert_file", "empty.pem");
 }
 
-static void write_p12(const char *name, const char *password)
+static void
+write_p12(const char *name, const char *password)
 {
     STACK_OF(X509) *chain = sk_X509_new_null();
     PKCS12 *p12;
@@ -336,7 +373,8 @@ static void write_p12(const char *name, const char *password)
     sk_X509_free(chain);
 }
 
-static void test_pkcs12(void)
+static void
+test_pkcs12(void)
 {
     struct nsx_tls_options o = plain();
     struct nsx_error e;
@@ -359,7 +397,8 @@ static void test_pkcs12(void)
     refuses("PKCS#12 with a wrong passphrase", &o, "SSL_cert_file", "me.p12");
 }
 
-static size_t file_has(const char *name, const char *word)
+static size_t
+file_has(const char *name, const char *word)
 {
     char line[1024];
     FILE *f = fopen(pki_path(name), "r");
@@ -372,7 +411,8 @@ static size_t file_has(const char *name, const char *word)
     return n;
 }
 
-static void test_keylog(void)
+static void
+test_keylog(void)
 {
     const char *file = strdup(pki_path("ca.pem"));
     struct nsx_tls_options o = plain();
@@ -399,7 +439,8 @@ static void test_keylog(void)
     free((void *)file);
 }
 
-static void test_identity(void)
+static void
+test_identity(void)
 {
     struct nsx_tls_options o = plain();
     struct nsx_error e;
@@ -425,7 +466,8 @@ static void test_identity(void)
     nsx_tls_config_drop(d);
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
 

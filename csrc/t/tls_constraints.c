@@ -13,8 +13,9 @@
 static struct id root, limited, excluding, open_ca;
 static const char *root_file;
 
-static const char *visit(const char *scheme, const struct id *by,
-                         const struct spec *names, const char *host)
+static const char *
+visit(const char *scheme, const struct id *by, const struct spec *names,
+      const char *host)
 {
     static struct nsx_error e;
     struct nsx_tls_target t = { NULL, NULL, NULL };
@@ -54,11 +55,11 @@ static const struct trial {
 } trials[] = {
     { "a permitted name", "smtp", &limited, "x", "DNS:" EVIL, NULL, EVIL, 1 },
     { "a permitted CN alone", "smtp", &limited, EVIL, NULL, NULL, EVIL, 1 },
-    { "a name that is not permitted", "smtp", &limited, "x", "DNS:" BANK,
-      NULL, BANK, 0 },
+    { "a name that is not permitted", "smtp", &limited, "x", "DNS:" BANK, NULL,
+      BANK, 0 },
     { "a CN alone that is not", "smtp", &limited, BANK, NULL, NULL, BANK, 0 },
-    { "a CN beside a permitted name", "smtp", &limited, BANK, "DNS:" EVIL,
-      NULL, BANK, 0 },
+    { "a CN beside a permitted name", "smtp", &limited, BANK, "DNS:" EVIL, NULL,
+      BANK, 0 },
     { "the same where the CN always counts", "default", &limited, BANK,
       "DNS:" EVIL, NULL, BANK, 0 },
     { "the same, permitted", "default", &limited, "www.evil.example",
@@ -68,10 +69,9 @@ static const struct trial {
     { "the same where the CN always counts", "default", &limited,
       "*.bank.example", "DNS:" EVIL, NULL, BANK, 0 },
     { "a CN of one label", "smtp", &limited, "bank", NULL, NULL, "bank", 0 },
-    { "a CN that is no host name", "smtp", &limited, "mail-.bank.example",
-      NULL, NULL, "mail-.bank.example", 0 },
-    { "an excluded name", "smtp", &excluding, "x", "DNS:" BANK, NULL, BANK,
-      0 },
+    { "a CN that is no host name", "smtp", &limited, "mail-.bank.example", NULL,
+      NULL, "mail-.bank.example", 0 },
+    { "an excluded name", "smtp", &excluding, "x", "DNS:" BANK, NULL, BANK, 0 },
     { "the same with a final dot", "smtp", &excluding, "x", NULL, BANK ".",
       BANK, 0 },
     { "the same with a blank behind", "smtp", &excluding, "x", NULL, BANK " ",
@@ -88,7 +88,8 @@ static const struct trial {
       NULL, NULL, BANK, 1 },
 };
 
-static struct id authority(const char *cn, const char *limits)
+static struct id
+authority(const char *cn, const char *limits)
 {
     struct spec s;
 
@@ -100,7 +101,8 @@ static struct id authority(const char *cn, const char *limits)
     return issue(s);
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
     size_t i;

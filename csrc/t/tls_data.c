@@ -14,7 +14,8 @@
 static struct id ca, leaf, leaf2;
 static struct nsx_tls_config *any, *tls12;
 
-static struct nsx_tls_config *make_config(const char *version, int no_reneg)
+static struct nsx_tls_config *
+make_config(const char *version, int no_reneg)
 {
     const char *file = pki_path("ca.pem");
     struct nsx_tls_options o;
@@ -34,7 +35,8 @@ static struct nsx_tls_config *make_config(const char *version, int no_reneg)
     return c;
 }
 
-static void talk(struct link *l, struct nsx_tls_config *c)
+static void
+talk(struct link *l, struct nsx_tls_config *c)
 {
     static const struct nsx_tls_target t = { HOST, HOST, NULL };
 
@@ -44,7 +46,8 @@ static void talk(struct link *l, struct nsx_tls_config *c)
 }
 
 /* The same text in records of every size, through every chunk. */
-static void test_records(void)
+static void
+test_records(void)
 {
     static const char text[] = "250-mail.example.org\r\n250-SIZE 1000\r\n"
                                "250 CHUNKING\r\n";
@@ -64,8 +67,7 @@ static void test_records(void)
             l.chunk = chunks[k];
             for (at = 0; at < sizeof text - 1; at += i)
                 server_say(&l, text + at,
-                           i < sizeof text - 1 - at ? i
-                                                    : sizeof text - 1 - at);
+                           i < sizeof text - 1 - at ? i : sizeof text - 1 - at);
             good += client_read(&l, buf, sizeof text - 1, &got) == NSX_OK
                 && memcmp(buf, text, sizeof text - 1) == 0;
             link_close(&l);
@@ -77,7 +79,8 @@ static void test_records(void)
     }
 }
 
-static void test_pending(void)
+static void
+test_pending(void)
 {
     struct link l;
     char buf[10];
@@ -101,7 +104,8 @@ static void test_pending(void)
 }
 
 /* Half a record, then the end: nothing of it may be handed out. */
-static void test_half_record(void)
+static void
+test_half_record(void)
 {
     struct link l;
     char buf[100];
@@ -117,7 +121,8 @@ static void test_half_record(void)
     link_close(&l);
 }
 
-static void test_truncation(void)
+static void
+test_truncation(void)
 {
     struct link l;
     char buf[100];
@@ -136,7 +141,8 @@ static void test_truncation(void)
     link_close(&l);
 }
 
-static void test_close_notify(void)
+static void
+test_close_notify(void)
 {
     struct link l;
     char buf[100];
@@ -147,8 +153,7 @@ static void test_close_notify(void)
     SSL_shutdown(l.server);
     client_read(&l, buf, 9, &got);
     is_num(got, 9, "data before close_notify");
-    ok(client_read(&l, buf, 1, &got) == NSX_ERROR
-           && l.error.code == NSX_E_EOF,
+    ok(client_read(&l, buf, 1, &got) == NSX_ERROR && l.error.code == NSX_E_EOF,
        "close_notify is a clean end");
     nsx_tls_shutdown(l.tls, &l.io);
     nsx_tls_shutdown(l.tls, &l.io);
@@ -158,7 +163,8 @@ static void test_close_notify(void)
     link_close(&l);
 }
 
-static void test_close(void)
+static void
+test_close(void)
 {
     struct link l;
     nsx_status st;
@@ -181,7 +187,8 @@ static void test_close(void)
     link_close(&l);
 }
 
-static void test_big(void)
+static void
+test_big(void)
 {
     static char out[BIG], in[BIG];
     struct link l;
@@ -213,7 +220,8 @@ static void test_big(void)
 }
 
 /* After WANT_WRITE the rest may be offered at another address. */
-static void test_moving(void)
+static void
+test_moving(void)
 {
     static char out[BIG], in[BIG];
     struct link l;
@@ -224,8 +232,8 @@ static void test_moving(void)
     memset(out, 'x', sizeof out);
     talk(&l, any);
     while (at < BIG) {
-        nsx_status st = nsx_tls_send(l.tls, &l.io, out + at, BIG - at, 1,
-                                     &done, &l.error);
+        nsx_status st =
+            nsx_tls_send(l.tls, &l.io, out + at, BIG - at, 1, &done, &l.error);
 
         at += done;
         if (st != NSX_OK) {
@@ -254,7 +262,8 @@ static void test_moving(void)
     link_close(&l);
 }
 
-static void test_key_update(void)
+static void
+test_key_update(void)
 {
     struct link l;
     char buf[100];
@@ -275,15 +284,16 @@ static void test_key_update(void)
 }
 
 /* The server asks for a renegotiation, then speaks. */
-static void renegotiate(struct link *l)
+static void
+renegotiate(struct link *l)
 {
-    SSL_set_options(l->server,
-                    SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+    SSL_set_options(l->server, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
     SSL_renegotiate(l->server);
     SSL_do_handshake(l->server);
 }
 
-static int survives_renegotiation(struct link *l)
+static int
+survives_renegotiation(struct link *l)
 {
     char buf[64];
     size_t got;
@@ -293,8 +303,7 @@ static int survives_renegotiation(struct link *l)
     for (turn = 0; turn < 1000; turn++) {
         size_t done;
 
-        if (nsx_tls_recv(l->tls, &l->io, buf, 1, &done, &l->error)
-            == NSX_ERROR)
+        if (nsx_tls_recv(l->tls, &l->io, buf, 1, &done, &l->error) == NSX_ERROR)
             return 0;
         relay(l);
         (void)SSL_read(l->server, buf, 1);
@@ -307,7 +316,8 @@ static int survives_renegotiation(struct link *l)
         && memcmp(buf, "250 ok\r\n", 8) == 0;
 }
 
-static void test_renegotiation(void)
+static void
+test_renegotiation(void)
 {
     struct nsx_tls_config *refusing = make_config("TLSv1_2", 1);
     struct link l;
@@ -344,7 +354,8 @@ static void test_renegotiation(void)
 }
 
 /* TLS 1.3: the server wants a certificate in mid-session. */
-static void test_late_client_cert(void)
+static void
+test_late_client_cert(void)
 {
     static const struct nsx_tls_target t = { HOST, HOST, NULL };
     struct nsx_tls_options o;
@@ -370,8 +381,7 @@ static void test_late_client_cert(void)
     X509_STORE_add_cert(SSL_CTX_get_cert_store(l.ctx), ca.cert);
     if (link_handshake(&l, c, &t) != NSX_TLS_DONE)
         bail_out(l.error.text);
-    SSL_set_verify(l.server, SSL_VERIFY_PEER | SSL_VERIFY_POST_HANDSHAKE,
-                   NULL);
+    SSL_set_verify(l.server, SSL_VERIFY_PEER | SSL_VERIFY_POST_HANDSHAKE, NULL);
     ok(SSL_verify_client_post_handshake(l.server) == 1,
        "the server may ask for a certificate later");
     SSL_do_handshake(l.server);
@@ -389,7 +399,8 @@ static void test_late_client_cert(void)
 }
 
 /* Junk where a record should be. */
-static void test_garbage(void)
+static void
+test_garbage(void)
 {
     struct link l;
     char buf[10];
@@ -398,8 +409,7 @@ static void test_garbage(void)
     talk(&l, any);
     client_read(&l, buf, 1, &got);
     say(l.near[1], "250 in the clear\r\n");
-    ok(client_read(&l, buf, 1, &got) == NSX_ERROR
-           && l.error.code == NSX_E_TLS,
+    ok(client_read(&l, buf, 1, &got) == NSX_ERROR && l.error.code == NSX_E_TLS,
        "octets that are no record: %s", l.error.text);
     nsx_error_reset(&l.error);
     ok(nsx_tls_send(l.tls, &l.io, "x", 1, 0, &got, &l.error) == NSX_ERROR
@@ -412,7 +422,8 @@ static void test_garbage(void)
 }
 
 /* The server gives up on a message, says why, and hangs up. */
-static void test_last_words(void)
+static void
+test_last_words(void)
 {
     struct link l;
     char buf[32];
@@ -440,7 +451,8 @@ static void test_last_words(void)
 }
 
 /* As a transport of a channel. */
-static void test_channel(void)
+static void
+test_channel(void)
 {
     struct nsx_channel ch;
     struct nsx_reply r;
@@ -463,15 +475,15 @@ static void test_channel(void)
             break;
         relay(&l);
     }
-    ok(st == NSX_OK && line.text_len == 5
-           && memcmp(line.text, "hello", 5) == 0,
+    ok(st == NSX_OK && line.text_len == 5 && memcmp(line.text, "hello", 5) == 0,
        "a reply through it");
     nsx_channel_free(&ch);
     link_close(&l);
 }
 
 /* Freeing a session says nothing on the line: a forked child may do it. */
-static void test_silent_free(void)
+static void
+test_silent_free(void)
 {
     struct link l;
     char buf[1];
@@ -484,7 +496,8 @@ static void test_silent_free(void)
     link_close(&l);
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
 

@@ -25,7 +25,8 @@ struct flood {
     volatile size_t *sent; /* shared with the child */
 };
 
-static void pour(int fd, const void *octets, size_t n, volatile size_t *sent)
+static void
+pour(int fd, const void *octets, size_t n, volatile size_t *sent)
 {
     static char block[65536];
     size_t used = 0;
@@ -50,7 +51,8 @@ static void pour(int fd, const void *octets, size_t n, volatile size_t *sent)
     }
 }
 
-static void flood_start(struct flood *f, int fd, const void *octets, size_t n)
+static void
+flood_start(struct flood *f, int fd, const void *octets, size_t n)
 {
     void *shared = mmap(NULL, sizeof *f->sent, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -63,17 +65,18 @@ static void flood_start(struct flood *f, int fd, const void *octets, size_t n)
         pour(fd, octets, n, f->sent);
 }
 
-static void flood_end(struct flood *f)
+static void
+flood_end(struct flood *f)
 {
     kill(f->pid, SIGKILL);
     waitpid(f->pid, NULL, 0);
     munmap((void *)f->sent, sizeof *f->sent);
 }
 
-static void test_handshake(void)
+static void
+test_handshake(void)
 {
-    static const unsigned char hello_request[] = { 22, 3, 3, 0, 4, 0, 0, 0,
-                                                   0 };
+    static const unsigned char hello_request[] = { 22, 3, 3, 0, 4, 0, 0, 0, 0 };
     static const struct nsx_tls_target t = { HOST, HOST, NULL };
     enum nsx_tls_step step = NSX_TLS_WANT_READ;
     struct flood f;
@@ -101,7 +104,8 @@ static void test_handshake(void)
 }
 
 /* A child that says something new under TLS as fast as it can. */
-static pid_t talk_for_ever(struct link *l, int (*talk)(SSL *))
+static pid_t
+talk_for_ever(struct link *l, int (*talk)(SSL *))
 {
     pid_t pid = fork();
 
@@ -118,25 +122,29 @@ static pid_t talk_for_ever(struct link *l, int (*talk)(SSL *))
     return pid;
 }
 
-static int say_data(SSL *ssl)
+static int
+say_data(SSL *ssl)
 {
     static const char data[16384];
 
     return SSL_write(ssl, data, sizeof data) > 0;
 }
 
-static int say_new_key(SSL *ssl)
+static int
+say_new_key(SSL *ssl)
 {
     return SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED)
         && SSL_do_handshake(ssl) == 1;
 }
 
-static nsx_status goodbye(struct link *l)
+static nsx_status
+goodbye(struct link *l)
 {
     return nsx_tls_close(l->tls, &l->io, &l->error);
 }
 
-static nsx_status read_reply(struct link *l)
+static nsx_status
+read_reply(struct link *l)
 {
     char reply[16];
     size_t done;
@@ -144,8 +152,9 @@ static nsx_status read_reply(struct link *l)
     return nsx_tls_recv(l->tls, &l->io, reply, sizeof reply, &done, &l->error);
 }
 
-static void test_open(const char *name, int (*talk)(SSL *),
-                      nsx_status (*step)(struct link *))
+static void
+test_open(const char *name, int (*talk)(SSL *),
+          nsx_status (*step)(struct link *))
 {
     static const struct nsx_tls_target t = { HOST, HOST, NULL };
     const int64_t patience = 10000; /* ms */
@@ -173,13 +182,15 @@ static void test_open(const char *name, int (*talk)(SSL *),
     link_close(&l);
 }
 
-static void catch_nothing(int sig)
+static void
+catch_nothing(int sig)
 {
     (void)sig;
     bail_out("one step reads for ever");
 }
 
-int main(void)
+int
+main(void)
 {
     const char *file;
     struct nsx_tls_options o;

@@ -12,7 +12,8 @@ static struct id ca, mid, leaf, other_ca;
 static const char *ca_file, *other_file;
 
 /* Options that trust our CA. */
-static struct nsx_tls_options trusting(void)
+static struct nsx_tls_options
+trusting(void)
 {
     struct nsx_tls_options o;
 
@@ -22,7 +23,8 @@ static struct nsx_tls_options trusting(void)
     return o;
 }
 
-static struct nsx_tls_config *config(const struct nsx_tls_options *o)
+static struct nsx_tls_config *
+config(const struct nsx_tls_options *o)
 {
     struct nsx_error e;
     int needs;
@@ -35,7 +37,8 @@ static struct nsx_tls_config *config(const struct nsx_tls_options *o)
     return c;
 }
 
-static struct nsx_tls_target to(const char *host)
+static struct nsx_tls_target
+to(const char *host)
 {
     struct nsx_tls_target t;
 
@@ -45,9 +48,9 @@ static struct nsx_tls_target to(const char *host)
 }
 
 /* One connection to a server with this certificate; the link stays open. */
-static enum nsx_tls_step visit(struct link *l, const struct nsx_tls_options *o,
-                               const struct id *server, X509 *extra,
-                               const char *host)
+static enum nsx_tls_step
+visit(struct link *l, const struct nsx_tls_options *o, const struct id *server,
+      X509 *extra, const char *host)
 {
     struct nsx_tls_config *c = config(o);
     struct nsx_tls_target t = to(host);
@@ -59,8 +62,9 @@ static enum nsx_tls_step visit(struct link *l, const struct nsx_tls_options *o,
     return step;
 }
 
-static void accepts(const char *name, const struct nsx_tls_options *o,
-                    const struct id *server, const char *host)
+static void
+accepts(const char *name, const struct nsx_tls_options *o,
+        const struct id *server, const char *host)
 {
     struct link l;
     enum nsx_tls_step step = visit(&l, o, server, NULL, host);
@@ -71,9 +75,10 @@ static void accepts(const char *name, const struct nsx_tls_options *o,
 }
 
 /* word1 and word2 must be in the text of the error. */
-static void refuses(const char *name, const struct nsx_tls_options *o,
-                    const struct id *server, const char *host,
-                    const char *word1, const char *word2)
+static void
+refuses(const char *name, const struct nsx_tls_options *o,
+        const struct id *server, const char *host, const char *word1,
+        const char *word2)
 {
     struct link l;
     enum nsx_tls_step step = visit(&l, o, server, NULL, host);
@@ -86,8 +91,9 @@ static void refuses(const char *name, const struct nsx_tls_options *o,
     link_close(&l);
 }
 
-static struct id make(const char *cn, const char *san, long from, long until,
-                      const struct id *issuer)
+static struct id
+make(const char *cn, const char *san, long from, long until,
+     const struct id *issuer)
 {
     struct spec s;
 
@@ -100,7 +106,8 @@ static struct id make(const char *cn, const char *san, long from, long until,
     return issue(s);
 }
 
-static void test_plain_success(void)
+static void
+test_plain_success(void)
 {
     struct nsx_tls_options o = trusting();
     struct link l;
@@ -122,7 +129,8 @@ static void test_plain_success(void)
     link_close(&l);
 }
 
-static void test_drip(void)
+static void
+test_drip(void)
 {
     static const size_t chunks[] = { 1, 2, 3, 5, 7, 100, 1000 };
     static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
@@ -139,14 +147,15 @@ static void test_drip(void)
             c = config(&o);
             link_open(&l, server_ctx(&leaf, NULL));
             l.chunk = chunks[i];
-            ok(link_handshake(&l, c, &t) == NSX_TLS_DONE,
-               "%s in pieces of %d", versions[v], (int)chunks[i]);
+            ok(link_handshake(&l, c, &t) == NSX_TLS_DONE, "%s in pieces of %d",
+               versions[v], (int)chunks[i]);
             nsx_tls_config_drop(c);
             link_close(&l);
         }
 }
 
-static void test_cut(void)
+static void
+test_cut(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_config *c = config(&o);
@@ -167,7 +176,8 @@ static void test_cut(void)
     nsx_tls_config_drop(c);
 }
 
-static void test_no_tls(void)
+static void
+test_no_tls(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_config *c = config(&o);
@@ -176,23 +186,23 @@ static void test_no_tls(void)
 
     link_open(&l, NULL);
     say(l.far[1], "220 mail.example.org ESMTP\r\n");
-    ok(link_handshake(&l, c, &t) == NSX_TLS_FAILED
-           && l.error.code == NSX_E_TLS
+    ok(link_handshake(&l, c, &t) == NSX_TLS_FAILED && l.error.code == NSX_E_TLS
            && strstr(l.error.text, "does not speak TLS"),
        "a server in the clear: %s", l.error.text);
     link_close(&l);
     nsx_tls_config_drop(c);
 }
 
-static void test_chain(void)
+static void
+test_chain(void)
 {
     struct nsx_tls_options o = trusting(), wrong = trusting();
     struct id expired = make(NULL, "DNS:" HOST, -3 * DAY, -DAY, &ca);
     struct id early = make(NULL, "DNS:" HOST, DAY, 2 * DAY, &ca);
     struct id self = make(HOST, "DNS:" HOST, 0, 0, NULL);
     struct id below = make(NULL, "DNS:" HOST, 0, 0, &mid);
-    struct spec client_spec = { "c", "DNS:" HOST, 0, 0, &ca, 0, NULL,
-                                "clientAuth", NULL, NULL };
+    struct spec client_spec = { "c",  "DNS:" HOST,  0,    0,   &ca, 0,
+                                NULL, "clientAuth", NULL, NULL };
     struct id client = issue(client_spec);
     struct link l;
 
@@ -224,7 +234,8 @@ static void test_chain(void)
     id_free(&client);
 }
 
-static void test_names(void)
+static void
+test_names(void)
 {
     struct nsx_tls_options o = trusting();
     struct id cn = make(HOST, NULL, 0, 0, &ca);
@@ -269,7 +280,8 @@ static void test_names(void)
     id_free(&dns_ip);
 }
 
-static void test_no_name(void)
+static void
+test_no_name(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_config *c = config(&o);
@@ -282,7 +294,8 @@ static void test_no_name(void)
     nsx_tls_config_drop(c);
 }
 
-static void test_unverified(void)
+static void
+test_unverified(void)
 {
     struct nsx_tls_options o;
     struct id self = make("x", NULL, -3 * DAY, -DAY, NULL);
@@ -299,7 +312,8 @@ static void test_unverified(void)
     id_free(&self);
 }
 
-static void test_pins(void)
+static void
+test_pins(void)
 {
     struct nsx_tls_options o = trusting(), wrong = trusting();
     struct id self = make("x", NULL, -3 * DAY, -DAY, NULL);
@@ -337,7 +351,8 @@ static void test_pins(void)
     id_free(&self);
 }
 
-static void test_crl(void)
+static void
+test_crl(void)
 {
     struct nsx_tls_options o = trusting();
 
@@ -350,7 +365,8 @@ static void test_crl(void)
     refuses("revoked", &o, &leaf, HOST, HOST, "revoked");
 }
 
-static void test_verdicts(void)
+static void
+test_verdicts(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to(HOST), t2 = to("other.example.org");
@@ -416,7 +432,8 @@ static void test_verdicts(void)
 }
 
 /* Nothing of ours is to reach a server that is still being judged. */
-static void test_judged_first(void)
+static void
+test_judged_first(void)
 {
 #if defined(SSL_ERROR_WANT_RETRY_VERIFY) && !defined(NSX_TLS_JUDGE_LATE)
     struct nsx_tls_options o = trusting();
@@ -450,7 +467,8 @@ static void test_judged_first(void)
 #endif
 }
 
-static void test_client_cert(void)
+static void
+test_client_cert(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to(HOST);
@@ -465,16 +483,15 @@ static void test_client_cert(void)
         size_t n;
 
         o.version = versions[v];
-        o.cert_file = v == 0 ? write_cert("me.pem", me.cert)
-                             : pki_path("me.pem");
-        o.key_file = v == 0 ? write_key("me.key", me.key, NULL)
-                            : pki_path("me.key");
+        o.cert_file =
+            v == 0 ? write_cert("me.pem", me.cert) : pki_path("me.pem");
+        o.key_file =
+            v == 0 ? write_key("me.key", me.key, NULL) : pki_path("me.key");
         c = config(&o);
         link_open(&l, server_ctx(&leaf, NULL));
         X509_STORE_add_cert(SSL_CTX_get_cert_store(l.ctx), ca.cert);
         SSL_set_verify(l.server,
-                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                       NULL);
+                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
         X509_STORE_add_cert(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(l.server)),
                             ca.cert);
         ok(link_handshake(&l, c, &t) == NSX_TLS_DONE && l.accepted == 1,
@@ -488,19 +505,19 @@ static void test_client_cert(void)
         c = config(&o);
         link_open(&l, server_ctx(&leaf, NULL));
         SSL_set_verify(l.server,
-                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                       NULL);
+                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
         if (link_handshake(&l, c, &t) == NSX_TLS_DONE) /* 1.3 tells later */
             client_read(&l, buf, 1, &n);
-        ok(l.error.code == NSX_E_TLS && l.accepted == -1,
-           "%s: without one: %s", versions[v], l.error.text);
+        ok(l.error.code == NSX_E_TLS && l.accepted == -1, "%s: without one: %s",
+           versions[v], l.error.text);
         link_close(&l);
         nsx_tls_config_drop(c);
     }
     id_free(&me);
 }
 
-static void test_versions(void)
+static void
+test_versions(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to(HOST);
@@ -531,9 +548,9 @@ static void test_versions(void)
     nsx_tls_config_drop(c);
 }
 
-static int choose_alpn(SSL *ssl, const unsigned char **out,
-                       unsigned char *out_len, const unsigned char *in,
-                       unsigned n, void *arg)
+static int
+choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+            const unsigned char *in, unsigned n, void *arg)
 {
     (void)ssl;
     (void)arg;
@@ -544,7 +561,8 @@ static int choose_alpn(SSL *ssl, const unsigned char **out,
         : SSL_TLSEXT_ERR_NOACK;
 }
 
-static void test_alpn(void)
+static void
+test_alpn(void)
 {
     struct nsx_tls_options o = trusting();
     static const char *const names[] = { "lmtp", "smtp" };
@@ -571,7 +589,8 @@ static void test_alpn(void)
     nsx_tls_config_drop(c);
 }
 
-static void test_bindings(void)
+static void
+test_bindings(void)
 {
     static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     struct nsx_tls_target t = to(HOST);
@@ -598,8 +617,7 @@ static void test_bindings(void)
                sizeof far, "the same at both ends");
         nsx_buf_clear(&b);
         X509_digest(leaf.cert, EVP_sha256(), md, &n);
-        ok(nsx_tls_binding_end_point(l.tls, &b), "%s: end point",
-           versions[v]);
+        ok(nsx_tls_binding_end_point(l.tls, &b), "%s: end point", versions[v]);
         is_mem((const char *)nsx_buf_data(&b), b.len, (const char *)md, n,
                "the certificate's digest");
         nsx_buf_free(&b);
@@ -609,7 +627,8 @@ static void test_bindings(void)
 }
 
 /* Without the extended master secret there is no exporter binding. */
-static void test_no_ems(void)
+static void
+test_no_ems(void)
 {
 #ifdef SSL_OP_NO_EXTENDED_MASTER_SECRET
     struct nsx_tls_options o = trusting();
@@ -632,7 +651,8 @@ static void test_no_ems(void)
 #endif
 }
 
-static void test_anonymous(void)
+static void
+test_anonymous(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to(HOST);
@@ -653,7 +673,8 @@ static void test_anonymous(void)
     nsx_tls_config_drop(c);
 }
 
-static void test_ip_sni(void)
+static void
+test_ip_sni(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to("127.0.0.1");
@@ -671,7 +692,8 @@ static void test_ip_sni(void)
     nsx_tls_config_drop(c);
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
 

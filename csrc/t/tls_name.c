@@ -60,7 +60,8 @@ static const struct match {
     { "mx_1.example.org", "mx_1.example.org", NONE, 1 },
 };
 
-static void test_matches(void)
+static void
+test_matches(void)
 {
     size_t i;
 
@@ -75,7 +76,8 @@ static void test_matches(void)
     }
 }
 
-static void test_nul(void)
+static void
+test_nul(void)
 {
     static const char bad[] = "mail.example.org\0.evil.example";
     static const char same[] = "a\0b.example.org";
@@ -86,7 +88,8 @@ static void test_nul(void)
        "a name with a NUL matches nothing, itself included");
 }
 
-static void test_guarded(void)
+static void
+test_guarded(void)
 {
     struct arena a, b;
     size_t i;
@@ -137,7 +140,8 @@ static const struct literal {
     { "mail.example.org", 0, { 0 } },
 };
 
-static void test_literals(void)
+static void
+test_literals(void)
 {
     size_t i;
 
@@ -146,20 +150,23 @@ static void test_literals(void)
         unsigned char ip[16];
         size_t n = nsx_tls_ip_literal(l->text, strlen(l->text), ip);
 
-        ok(n == l->len && (n == 0 || memcmp(ip, l->ip, n) == 0),
-           "'%s' is %s", l->text,
-           l->len == 0 ? "no address" : l->len == 4 ? "IPv4" : "IPv6");
+        ok(n == l->len && (n == 0 || memcmp(ip, l->ip, n) == 0), "'%s' is %s",
+           l->text,
+           l->len == 0       ? "no address"
+               : l->len == 4 ? "IPv4"
+                             : "IPv6");
     }
 }
 
-static void test_schemes(void)
+static void
+test_schemes(void)
 {
     static const char *const names[] = {
-        "none", "default", "www", "http", "ldap", "smtp", "imap", "pop3",
-        "acap", "nntp", "netconf", "syslog", "snmp", "ftp", "xmpp", "gist",
-        "sip", "rfc2595", "rfc2818", "rfc3920", "rfc4217", "rfc4513",
-        "rfc4642", "rfc5425", "rfc5538", "rfc5539", "rfc5922", "rfc5953",
-        "rfc5971"
+        "none",    "default", "www",     "http",    "ldap",    "smtp",
+        "imap",    "pop3",    "acap",    "nntp",    "netconf", "syslog",
+        "snmp",    "ftp",     "xmpp",    "gist",    "sip",     "rfc2595",
+        "rfc2818", "rfc3920", "rfc4217", "rfc4513", "rfc4642", "rfc5425",
+        "rfc5538", "rfc5539", "rfc5922", "rfc5953", "rfc5971"
     };
     struct nsx_tls_name_rules r;
     size_t i, known = 0;
@@ -177,7 +184,8 @@ static void test_schemes(void)
     ok(!r.check, "none checks nothing");
 }
 
-static void test_words(void)
+static void
+test_words(void)
 {
     enum nsx_tls_wildcard w;
     enum nsx_tls_check_cn c;
@@ -192,7 +200,8 @@ static void test_words(void)
     ok(!nsx_tls_check_cn_word("often", &c), "unknown word");
 }
 
-int main(void)
+int
+main(void)
 {
     test_matches();
     test_nul();

@@ -20,8 +20,8 @@
 struct link {
     struct nsx_io io; /* of the client */
     int near[2], far[2];
-    size_t chunk;     /* octets the relay moves at a time */
-    long cut_after;   /* octets to the client until the line ends; -1 never */
+    size_t chunk;   /* octets the relay moves at a time */
+    long cut_after; /* octets to the client until the line ends; -1 never */
     SSL_CTX *ctx;
     SSL *server;
     int accepted; /* 1 done, -1 failed */
@@ -31,13 +31,15 @@ struct link {
     int answer;   /* what it says, -1: OpenSSL's own opinion */
 };
 
-static void unblock(int fd)
+static void
+unblock(int fd)
 {
     (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
 /* A server for one certificate; extra goes behind it in the chain. */
-static TAP_UNUSED SSL_CTX *server_ctx(const struct id *id, X509 *extra)
+static TAP_UNUSED SSL_CTX *
+server_ctx(const struct id *id, X509 *extra)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
@@ -52,7 +54,8 @@ static TAP_UNUSED SSL_CTX *server_ctx(const struct id *id, X509 *extra)
 }
 
 /* Takes over ctx; with NULL nothing speaks TLS at the far end. */
-static TAP_UNUSED void link_open(struct link *l, SSL_CTX *ctx)
+static TAP_UNUSED void
+link_open(struct link *l, SSL_CTX *ctx)
 {
     memset(l, 0, sizeof *l);
     unix_pair(l->near);
@@ -72,7 +75,8 @@ static TAP_UNUSED void link_open(struct link *l, SSL_CTX *ctx)
     }
 }
 
-static TAP_UNUSED void link_close(struct link *l)
+static TAP_UNUSED void
+link_close(struct link *l)
 {
     nsx_tls_free(l->tls);
     SSL_free(l->server);
@@ -82,7 +86,8 @@ static TAP_UNUSED void link_close(struct link *l)
     ERR_clear_error();
 }
 
-static void hang_up(struct link *l)
+static void
+hang_up(struct link *l)
 {
     (void)shutdown(l->near[1], SHUT_WR);
     (void)shutdown(l->far[0], SHUT_WR);
@@ -90,7 +95,8 @@ static void hang_up(struct link *l)
 
 /* Moves up to n octets as far as the other side takes them.  0 at the end of
  * the stream, -1 when nothing moved. */
-static ssize_t move(int from, int to, size_t n)
+static ssize_t
+move(int from, int to, size_t n)
 {
     static char buf[65536];
     ssize_t got = recv(from, buf, n < sizeof buf ? n : sizeof buf, MSG_PEEK);
@@ -103,7 +109,8 @@ static ssize_t move(int from, int to, size_t n)
 }
 
 /* What the server said, to the client. */
-static void relay_down(struct link *l)
+static void
+relay_down(struct link *l)
 {
     size_t n = l->chunk;
     ssize_t got;
@@ -121,19 +128,22 @@ static void relay_down(struct link *l)
         l->cut_after -= got;
 }
 
-static void relay_up(struct link *l)
+static void
+relay_up(struct link *l)
 {
     if (move(l->near[1], l->far[0], l->chunk) == 0)
         (void)shutdown(l->far[0], SHUT_WR);
 }
 
-static TAP_UNUSED void relay(struct link *l)
+static TAP_UNUSED void
+relay(struct link *l)
 {
     relay_up(l);
     relay_down(l);
 }
 
-static TAP_UNUSED void server_step(struct link *l)
+static TAP_UNUSED void
+server_step(struct link *l)
 {
     int rc;
 
@@ -149,7 +159,8 @@ static TAP_UNUSED void server_step(struct link *l)
     ERR_clear_error();
 }
 
-static void give_verdicts(struct link *l)
+static void
+give_verdicts(struct link *l)
 {
     struct nsx_tls_record r;
 
@@ -186,8 +197,8 @@ link_handshake(struct link *l, struct nsx_tls_config *c,
 }
 
 /* Reads until n octets are there, or until something else happens. */
-static TAP_UNUSED nsx_status client_read(struct link *l, char *buf, size_t n,
-                                         size_t *got)
+static TAP_UNUSED nsx_status
+client_read(struct link *l, char *buf, size_t n, size_t *got)
 {
     long turn;
 
@@ -206,14 +217,16 @@ static TAP_UNUSED nsx_status client_read(struct link *l, char *buf, size_t n,
     return *got == n ? NSX_OK : NSX_WANT_READ;
 }
 
-static TAP_UNUSED void server_say(struct link *l, const char *text, size_t n)
+static TAP_UNUSED void
+server_say(struct link *l, const char *text, size_t n)
 {
     if (SSL_write(l->server, text, (int)n) != (int)n)
         bail_out("the server cannot write");
 }
 
 /* What the server reads, up to n octets. */
-static TAP_UNUSED size_t server_read(struct link *l, char *buf, size_t n)
+static TAP_UNUSED size_t
+server_read(struct link *l, char *buf, size_t n)
 {
     size_t got = 0;
     long turn;
@@ -234,8 +247,8 @@ static TAP_UNUSED size_t server_read(struct link *l, char *buf, size_t n)
 }
 
 /* Sends all of it; what the server makes of it is read into sink. */
-static TAP_UNUSED nsx_status client_say(struct link *l, const char *text,
-                                        size_t n)
+static TAP_UNUSED nsx_status
+client_say(struct link *l, const char *text, size_t n)
 {
     long turn;
     size_t at = 0;

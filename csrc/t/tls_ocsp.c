@@ -26,7 +26,8 @@ struct staple {
 /* From 3.6 on OpenSSL's server sends nothing in place of a staple that is no
  * OCSP response or speaks of other certificates, and its client ends the
  * handshake at octets that are none. */
-static int server_checks_staples(void)
+static int
+server_checks_staples(void)
 {
 #ifdef LIBRESSL_VERSION_NUMBER
     return 0;
@@ -35,7 +36,8 @@ static int server_checks_staples(void)
 #endif
 }
 
-static int staple_cb(SSL *ssl, void *arg)
+static int
+staple_cb(SSL *ssl, void *arg)
 {
     const struct staple *s = arg;
     unsigned char *copy;
@@ -57,7 +59,8 @@ struct reply {
     const EVP_MD *md;
 };
 
-static int make_staple(const struct reply *r, unsigned char **der)
+static int
+make_staple(const struct reply *r, unsigned char **der)
 {
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
     OCSP_CERTID *id = OCSP_cert_to_id(r->md, r->about, r->issuer->cert);
@@ -67,11 +70,10 @@ static int make_staple(const struct reply *r, unsigned char **der)
     int len;
 
     OCSP_basic_add1_status(basic, id, r->status, 0,
-                           r->status == V_OCSP_CERTSTATUS_REVOKED ? from
-                                                                  : NULL,
+                           r->status == V_OCSP_CERTSTATUS_REVOKED ? from : NULL,
                            from, r->until == FOREVER ? NULL : until);
-    OCSP_basic_sign(basic, r->signer->cert, r->signer->key, EVP_sha256(),
-                    NULL, 0);
+    OCSP_basic_sign(basic, r->signer->cert, r->signer->key, EVP_sha256(), NULL,
+                    0);
     resp = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
     *der = NULL;
     len = i2d_OCSP_RESPONSE(resp, der);
@@ -84,9 +86,9 @@ static int make_staple(const struct reply *r, unsigned char **der)
 }
 
 /* NULL when accepted, else the error's text (static). */
-static const char *visit(const struct staple *staple, int mode,
-                         const char *version, const char *pin,
-                         enum nsx_tls_staple *found)
+static const char *
+visit(const struct staple *staple, int mode, const char *version,
+      const char *pin, enum nsx_tls_staple *found)
 {
     static const struct nsx_tls_target t = { HOST, HOST, NULL };
     static struct nsx_error e;
@@ -115,8 +117,9 @@ static const char *visit(const struct staple *staple, int mode,
     return done ? NULL : e.text;
 }
 
-static void check(const char *name, const struct staple *s, int mode,
-                  enum nsx_tls_staple want, const char *words)
+static void
+check(const char *name, const struct staple *s, int mode,
+      enum nsx_tls_staple want, const char *words)
 {
     static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     size_t v;
@@ -131,8 +134,9 @@ static void check(const char *name, const struct staple *s, int mode,
     }
 }
 
-static void check_reply(const char *name, struct reply r, int mode,
-                        enum nsx_tls_staple want, const char *words)
+static void
+check_reply(const char *name, struct reply r, int mode,
+            enum nsx_tls_staple want, const char *words)
 {
     unsigned char *der;
     struct staple s;
@@ -143,16 +147,19 @@ static void check_reply(const char *name, struct reply r, int mode,
     OPENSSL_free(der);
 }
 
-static struct reply good(void)
+static struct reply
+good(void)
 {
-    struct reply r = { V_OCSP_CERTSTATUS_GOOD, -3600, 3600, &ca, NULL, &ca,
-                       NULL };
+    struct reply r = {
+        V_OCSP_CERTSTATUS_GOOD, -3600, 3600, &ca, NULL, &ca, NULL
+    };
 
     r.about = leaf.cert;
     return r;
 }
 
-static void test_statuses(void)
+static void
+test_statuses(void)
 {
     struct reply r = good();
 
@@ -173,7 +180,8 @@ static void test_statuses(void)
 
 /* Without nextUpdate newer news may be had at any time (RFC 6960 4.2.2.1):
  * the answer is of its own day. */
-static void test_open_end(void)
+static void
+test_open_end(void)
 {
     struct reply r = good();
 
@@ -187,11 +195,12 @@ static void test_open_end(void)
     check_reply("of two days ago, no end", r, HARD, NSX_TLS_STAPLE_UNUSABLE,
                 "out of date");
     r.until = DAY;
-    check_reply("of two days ago, until tomorrow", r, MUST,
-                NSX_TLS_STAPLE_GOOD, NULL);
+    check_reply("of two days ago, until tomorrow", r, MUST, NSX_TLS_STAPLE_GOOD,
+                NULL);
 }
 
-static void test_unusable(void)
+static void
+test_unusable(void)
 {
     struct reply r = good();
 
@@ -209,7 +218,8 @@ static void test_unusable(void)
 }
 
 /* The namesake has the leaf's serial number, from another authority. */
-static void test_about_another(void)
+static void
+test_about_another(void)
 {
     struct reply r = good();
 
@@ -231,21 +241,21 @@ static const unsigned char odd_type[] = { 0x30, 0x10, 0x0a, 0x01, 0x00, 0xa0,
                                           0x0b, 0x30, 0x09, 0x06, 0x01, 0x01,
                                           0x04, 0x04, 'j',  'u',  'n',  'k' };
 /* basic, but what it holds is no answer */
-static const unsigned char hollow[] = {
-    0x30, 0x18, 0x0a, 0x01, 0x00, 0xa0, 0x13, 0x30, 0x11,
-    0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30,
-    0x01, 0x01, 0x04, 0x04, 'j',  'u',  'n',  'k'
-};
+static const unsigned char hollow[] = { 0x30, 0x18, 0x0a, 0x01, 0x00, 0xa0,
+                                        0x13, 0x30, 0x11, 0x06, 0x09, 0x2b,
+                                        0x06, 0x01, 0x05, 0x05, 0x07, 0x30,
+                                        0x01, 0x01, 0x04, 0x04, 'j',  'u',
+                                        'n',  'k' };
 
-static void test_junk(void)
+static void
+test_junk(void)
 {
     static const struct staple odd = { odd_type, sizeof odd_type };
     static const struct staple empty = { hollow, sizeof hollow };
     static const struct staple junk = { (const unsigned char *)"junk", 4 };
 
     check("of no known type", &odd, TRY, NSX_TLS_STAPLE_UNUSABLE, NULL);
-    check("of no known type", &odd, MUST, NSX_TLS_STAPLE_UNUSABLE,
-          "malformed");
+    check("of no known type", &odd, MUST, NSX_TLS_STAPLE_UNUSABLE, "malformed");
     check("hollow", &empty, TRY, NSX_TLS_STAPLE_UNUSABLE, NULL);
     check("hollow", &empty, MUST, NSX_TLS_STAPLE_UNUSABLE, "malformed");
     if (server_checks_staples())
@@ -254,7 +264,8 @@ static void test_junk(void)
     check("junk", &junk, MUST, NSX_TLS_STAPLE_UNUSABLE, "malformed");
 }
 
-static void test_none(void)
+static void
+test_none(void)
 {
     static const struct staple none = { NULL, 0 };
     unsigned char refusal[] = { 0x30, 0x03, 0x0a, 0x01, 0x03 }; /* tryLater */
@@ -270,7 +281,8 @@ static void test_none(void)
           "did not receive the required stapled OCSP response");
 }
 
-static void test_pinned(void)
+static void
+test_pinned(void)
 {
     static const struct staple none = { NULL, 0 };
     enum nsx_tls_staple found;
@@ -279,7 +291,8 @@ static void test_pinned(void)
        "a pinned certificate needs no staple");
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
 

@@ -28,20 +28,21 @@ struct id {
 
 struct spec {
     const char *cn;
-    const char *san;          /* as in openssl.cnf: "DNS:a,IP:1.2.3.4" */
-    long from, until;         /* seconds from now; both 0: valid today */
-    const struct id *issuer;  /* NULL: self-signed */
+    const char *san;         /* as in openssl.cnf: "DNS:a,IP:1.2.3.4" */
+    long from, until;        /* seconds from now; both 0: valid today */
+    const struct id *issuer; /* NULL: self-signed */
     int is_ca;
-    const EVP_MD *md;         /* NULL: SHA-256 */
-    const char *usage;        /* extendedKeyUsage */
-    const char *limits;       /* nameConstraints: "permitted;DNS:a" */
-    const char *raw_dns;      /* a dNSName as it is, blanks and all */
+    const EVP_MD *md;    /* NULL: SHA-256 */
+    const char *usage;   /* extendedKeyUsage */
+    const char *limits;  /* nameConstraints: "permitted;DNS:a" */
+    const char *raw_dns; /* a dNSName as it is, blanks and all */
 };
 
 static long next_serial = 1;
 static char pki_dir[] = "/tmp/nsx-tls-XXXXXX";
 
-static TAP_UNUSED EVP_PKEY *new_key(void)
+static TAP_UNUSED EVP_PKEY *
+new_key(void)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
     EVP_PKEY *key = NULL;
@@ -55,7 +56,8 @@ static TAP_UNUSED EVP_PKEY *new_key(void)
     return key;
 }
 
-static void add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
+static void
+add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
 {
     X509V3_CTX v3;
     X509_EXTENSION *ext;
@@ -67,7 +69,8 @@ static void add_ext(X509 *cert, X509 *issuer, int nid, const char *value)
     X509_EXTENSION_free(ext);
 }
 
-static void add_raw_dns(X509 *cert, const char *text)
+static void
+add_raw_dns(X509 *cert, const char *text)
 {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     GENERAL_NAME *name = GENERAL_NAME_new();
@@ -81,7 +84,8 @@ static void add_raw_dns(X509 *cert, const char *text)
     GENERAL_NAMES_free(names);
 }
 
-static TAP_UNUSED struct id issue(struct spec s)
+static TAP_UNUSED struct id
+issue(struct spec s)
 {
     struct id id;
     const struct id *by = s.issuer ? s.issuer : &id;
@@ -117,7 +121,8 @@ static TAP_UNUSED struct id issue(struct spec s)
     return id;
 }
 
-static TAP_UNUSED void id_free(struct id *id)
+static TAP_UNUSED void
+id_free(struct id *id)
 {
     X509_free(id->cert);
     EVP_PKEY_free(id->key);
@@ -126,7 +131,8 @@ static TAP_UNUSED void id_free(struct id *id)
 /* --- files --- */
 
 /* The path of a file in this test's directory: static, four at a time. */
-static TAP_UNUSED const char *pki_path(const char *name)
+static TAP_UNUSED const char *
+pki_path(const char *name)
 {
     static char path[4][256];
     static int made, turn;
@@ -141,7 +147,8 @@ static TAP_UNUSED const char *pki_path(const char *name)
     return path[turn];
 }
 
-static TAP_UNUSED void pki_clean(void)
+static TAP_UNUSED void
+pki_clean(void)
 {
     DIR *d = opendir(pki_dir);
     struct dirent *de;
@@ -154,7 +161,8 @@ static TAP_UNUSED void pki_clean(void)
     rmdir(pki_dir);
 }
 
-static FILE *pki_open(const char *name, const char *mode)
+static FILE *
+pki_open(const char *name, const char *mode)
 {
     FILE *f = fopen(pki_path(name), mode);
 
@@ -163,7 +171,8 @@ static FILE *pki_open(const char *name, const char *mode)
     return f;
 }
 
-static TAP_UNUSED const char *write_cert(const char *name, X509 *cert)
+static TAP_UNUSED const char *
+write_cert(const char *name, X509 *cert)
 {
     FILE *f = pki_open(name, "a");
 
@@ -173,20 +182,20 @@ static TAP_UNUSED const char *write_cert(const char *name, X509 *cert)
 }
 
 /* With a password the key is encrypted. */
-static TAP_UNUSED const char *write_key(const char *name, EVP_PKEY *key,
-                                        const char *password)
+static TAP_UNUSED const char *
+write_key(const char *name, EVP_PKEY *key, const char *password)
 {
     FILE *f = pki_open(name, "a");
 
     PEM_write_PKCS8PrivateKey(f, key, password ? EVP_aes_256_cbc() : NULL,
                               (char *)password,
-                              password ? (int)strlen(password) : 0, NULL,
-                              NULL);
+                              password ? (int)strlen(password) : 0, NULL, NULL);
     fclose(f);
     return pki_path(name);
 }
 
-static TAP_UNUSED const char *write_text(const char *name, const char *text)
+static TAP_UNUSED const char *
+write_text(const char *name, const char *text)
 {
     FILE *f = pki_open(name, "w");
 
@@ -196,8 +205,8 @@ static TAP_UNUSED const char *write_text(const char *name, const char *text)
 }
 
 /* A list of the CA's with at most one revoked certificate. */
-static TAP_UNUSED const char *write_crl(const char *name, const struct id *ca,
-                                        X509 *revoked)
+static TAP_UNUSED const char *
+write_crl(const char *name, const struct id *ca, X509 *revoked)
 {
     X509_CRL *crl = X509_CRL_new();
     ASN1_TIME *t = ASN1_TIME_new();
@@ -226,7 +235,8 @@ static TAP_UNUSED const char *write_crl(const char *name, const struct id *ca,
 }
 
 /* "sha256$..." of a certificate or its key; static, eight at a time. */
-static TAP_UNUSED const char *pin_of(X509 *cert, int pubkey)
+static TAP_UNUSED const char *
+pin_of(X509 *cert, int pubkey)
 {
     static char text[8][100];
     static int turn;

@@ -12,8 +12,8 @@
 static struct id ca, leaf, other;
 static SSL_CTX *shared; /* the server's tickets outlive a connection */
 
-static struct nsx_tls_options trusting(struct nsx_tls_sessions *s,
-                                       const char *version)
+static struct nsx_tls_options
+trusting(struct nsx_tls_sessions *s, const char *version)
 {
     static const char *file;
     struct nsx_tls_options o;
@@ -29,8 +29,9 @@ static struct nsx_tls_options trusting(struct nsx_tls_sessions *s,
 }
 
 /* One connection; 1 resumed, 0 not, -1 failed. */
-static int connect_once(const struct nsx_tls_options *o, const char *host,
-                        const char *key, int clean)
+static int
+connect_once(const struct nsx_tls_options *o, const char *host, const char *key,
+             int clean)
 {
     struct nsx_tls_target t;
     struct nsx_tls_config *c;
@@ -60,7 +61,8 @@ static int connect_once(const struct nsx_tls_options *o, const char *host,
     return result;
 }
 
-static void test_resume(const char *version, int clean)
+static void
+test_resume(const char *version, int clean)
 {
     struct nsx_tls_sessions *s = nsx_tls_sessions_new(10);
     struct nsx_tls_options o = trusting(s, version);
@@ -77,7 +79,8 @@ static void test_resume(const char *version, int clean)
 }
 
 /* What was let in under laxer rules does not come in under stricter ones. */
-static void test_no_weakening(const char *version)
+static void
+test_no_weakening(const char *version)
 {
     struct nsx_tls_sessions *s = nsx_tls_sessions_new(10);
     struct nsx_tls_options o = trusting(s, version), strict = o;
@@ -103,7 +106,8 @@ static void test_no_weakening(const char *version)
     nsx_tls_sessions_drop(s);
 }
 
-static void test_refused_leaves_none(const char *version)
+static void
+test_refused_leaves_none(const char *version)
 {
     struct nsx_tls_sessions *s = nsx_tls_sessions_new(10);
     struct nsx_tls_options o = trusting(s, version);
@@ -113,7 +117,8 @@ static void test_refused_leaves_none(const char *version)
     nsx_tls_sessions_drop(s);
 }
 
-static void test_capacity(void)
+static void
+test_capacity(void)
 {
     struct nsx_tls_sessions *s = nsx_tls_sessions_new(3);
     struct nsx_tls_options o = trusting(s, "TLSv1_2");
@@ -126,20 +131,21 @@ static void test_capacity(void)
     is_num(connect_once(&o, HOST, "b", 1), 0, "the one before is not");
     is_num(connect_once(&o, HOST, "d", 1), 0,
            "nor is what was used least recently");
-    is_num(connect_once(&o, HOST, "c", 1), 1,
-           "what was used more recently is");
+    is_num(connect_once(&o, HOST, "c", 1), 1, "what was used more recently is");
     ok(nsx_tls_sessions_new(0) == NULL, "a cache of nothing is no cache");
     nsx_tls_sessions_drop(s);
 }
 
-static void write_bundle(const char *name, const struct id *trusted)
+static void
+write_bundle(const char *name, const struct id *trusted)
 {
     remove(pki_path(name));
     write_cert(name, trusted->cert);
 }
 
 /* What a resumed session proves is that a CA vouched for the server then. */
-static void test_bundle_changed(const char *version)
+static void
+test_bundle_changed(const char *version)
 {
     struct nsx_tls_sessions *s = nsx_tls_sessions_new(10);
     struct nsx_tls_options o = trusting(s, version);
@@ -158,7 +164,8 @@ static void test_bundle_changed(const char *version)
     nsx_tls_sessions_drop(s);
 }
 
-static void test_off(void)
+static void
+test_off(void)
 {
     struct nsx_tls_options o = trusting(NULL, NULL);
 
@@ -166,7 +173,8 @@ static void test_off(void)
     is_num(connect_once(&o, HOST, "k", 1), 0, "no cache, no resumption");
 }
 
-int main(void)
+int
+main(void)
 {
     static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     struct spec s;

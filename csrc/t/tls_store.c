@@ -14,8 +14,8 @@
 
 static struct id ca, namesake, other, leaf;
 
-static struct nsx_tls_config *build(const char *const *files, size_t n,
-                                    int verify_mode, struct nsx_error *e)
+static struct nsx_tls_config *
+build(const char *const *files, size_t n, int verify_mode, struct nsx_error *e)
 {
     struct nsx_tls_options o;
     int needs;
@@ -29,7 +29,8 @@ static struct nsx_tls_config *build(const char *const *files, size_t n,
 }
 
 /* 1 when the leaf is trusted, 0 when not, -1 when the files are refused. */
-static int visit(const char *const *files, size_t n)
+static int
+visit(const char *const *files, size_t n)
 {
     static const struct nsx_tls_target t = { HOST, HOST, NULL };
     struct nsx_error e;
@@ -46,14 +47,16 @@ static int visit(const char *const *files, size_t n)
     return done;
 }
 
-static int visit_file(const char *file)
+static int
+visit_file(const char *file)
 {
     return visit(&file, 1);
 }
 
 /* Appends a block of PEM. */
-static void write_block(const char *file, const char *name,
-                        const unsigned char *der, long len)
+static void
+write_block(const char *file, const char *name, const unsigned char *der,
+            long len)
 {
     FILE *f = fopen(file, "a");
 
@@ -63,7 +66,8 @@ static void write_block(const char *file, const char *name,
 }
 
 /* The certificate with one octet changed, counted from the end if below 0. */
-static void write_broken(const char *file, X509 *cert, int at)
+static void
+write_broken(const char *file, X509 *cert, int at)
 {
     unsigned char *der = NULL;
     int len = i2d_X509(cert, &der);
@@ -73,7 +77,8 @@ static void write_broken(const char *file, X509 *cert, int at)
     OPENSSL_free(der);
 }
 
-static void test_bundles(void)
+static void
+test_bundles(void)
 {
     const char *both[2];
     const char *file = strdup(write_cert("bundle.pem", other.cert));
@@ -95,7 +100,8 @@ static void test_bundles(void)
     free((void *)file);
 }
 
-static void test_aux(void)
+static void
+test_aux(void)
 {
     unsigned char *der = NULL;
     const char *file = strdup(pki_path("aux.pem"));
@@ -109,7 +115,8 @@ static void test_aux(void)
     free((void *)file);
 }
 
-static void test_broken(void)
+static void
+test_broken(void)
 {
     const char *file = strdup(write_cert("broken.pem", ca.cert));
 
@@ -127,7 +134,8 @@ static void test_broken(void)
 }
 
 /* Octets of any length and content: refused, or no anchor of ours. */
-static void test_mangled(void)
+static void
+test_mangled(void)
 {
     unsigned char *der = NULL;
     const int len = i2d_X509(other.cert, &der);
@@ -146,7 +154,8 @@ static void test_mangled(void)
     free((void *)file);
 }
 
-static void test_changes(void)
+static void
+test_changes(void)
 {
     const char *file = strdup(write_cert("changing.pem", ca.cert));
     char pem[4096];
@@ -173,7 +182,8 @@ static void test_changes(void)
 }
 
 /* Nobody reads what is in the pipe. */
-static void test_unverified(void)
+static void
+test_unverified(void)
 {
     const char *file = strdup(pki_path("pipe"));
     struct nsx_error e;
@@ -190,7 +200,8 @@ static void test_unverified(void)
     free((void *)file);
 }
 
-int main(void)
+int
+main(void)
 {
     struct spec s;
 

@@ -4,8 +4,8 @@
 
 static struct arena in_arena, out_arena;
 
-static void xtext(const char *in, size_t n, const char *want,
-                  const char *name)
+static void
+xtext(const char *in, size_t n, const char *want, const char *name)
 {
     const char *p = arena_put(&in_arena, in, n, 1);
     size_t size = nsx_xtext_size(p, n);
@@ -17,7 +17,8 @@ static void xtext(const char *in, size_t n, const char *want,
 
 #define XTEXT(in, want, name) xtext(in, sizeof in - 1, want, name)
 
-int main(void)
+int
+main(void)
 {
     char all[256];
     size_t i, plain = 0;

@@ -44,8 +44,7 @@ void *nsx_held(pTHX_ SV *sv, enum nsx_held kind);
 int nsx_tls_read_rules(pTHX_ HV *hv, struct nsx_tls_name_rules *rules);
 
 /* A new reference to a configuration; undef with *e filled. */
-SV *nsx_tls_configure(pTHX_ HV *hv, int *needs_passphrase,
-                      struct nsx_error *e);
+SV *nsx_tls_configure(pTHX_ HV *hv, int *needs_passphrase, struct nsx_error *e);
 
 /* --- tls_start.c ------------------------------------------------------- */
 

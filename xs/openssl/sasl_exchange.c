@@ -19,7 +19,7 @@ struct exchange {
 static void
 wipe_copy(pTHX_ void *copy)
 {
-    nsx_wipe_scalar(aTHX_ (SV *)copy);
+    nsx_wipe_scalar(aTHX_(SV *) copy);
 }
 
 /* The octets of a scalar: a mortal, wiped as the scope is left.  A copy of all
@@ -81,8 +81,8 @@ read_config(pTHX_ HV *hash, struct nsx_sasl_config *config)
     config->realm = argument(aTHX_ hash, "realm");
     config->binding_type = argument(aTHX_ hash, "binding_type");
     config->binding_data = argument(aTHX_ hash, "binding_data");
-    config->min_iterations = (unsigned long)number(aTHX_ hash,
-                                                   "min_iterations");
+    config->min_iterations =
+        (unsigned long)number(aTHX_ hash, "min_iterations");
     config->server_binds = number(aTHX_ hash, "server_binds") != 0;
 }
 
@@ -186,9 +186,8 @@ exchange_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     return 0;
 }
 
-static MGVTBL exchange_vtbl = {
-    NULL, NULL, NULL, NULL, exchange_free, NULL, exchange_dup, NULL
-};
+static MGVTBL exchange_vtbl = { NULL,          NULL, NULL,         NULL,
+                                exchange_free, NULL, exchange_dup, NULL };
 
 static struct exchange *
 exchange_of(pTHX_ SV *ref)
@@ -256,8 +255,8 @@ nsx_talk_theirs(pTHX_ SV *mechanism, SV *first)
 
     ENTER;
     octets = octet_copy(aTHX_ first, "a response");
-    ex->talk = nsx_auth_theirs(name, len, SvPVX(octets), SvCUR(octets),
-                               &ex->error);
+    ex->talk =
+        nsx_auth_theirs(name, len, SvPVX(octets), SvCUR(octets), &ex->error);
     LEAVE;
     return SvREFCNT_inc_simple_NN(ref);
 }
@@ -299,8 +298,9 @@ nsx_talk_words(pTHX_ SV *ref, SV *words[NSX_AUTH_WORDS])
 
     drop_line(aTHX_ ex);
     for (i = 0; i < n; i++)
-        words[i] = sv_2mortal(newSVpvn(word[i].len ? (const char *)word[i].data
-                                                   : "", word[i].len));
+        words[i] =
+            sv_2mortal(newSVpvn(word[i].len ? (const char *)word[i].data : "",
+                                word[i].len));
     ex->line = SvREFCNT_inc_simple_NN(words[n - 1]);
     return n;
 }
@@ -337,8 +337,9 @@ nsx_talk_work(pTHX_ SV *ref, double seconds)
     if (step == NSX_AUTH_WORK
         && nsx_auth_too_slow(ex->talk, nsx_clock_ms() - ex->began,
                              allowed(seconds)))
-        step = nsx_auth_cancel(ex->talk, "the server asks for more work"
-                                         " than Timeout allows");
+        step = nsx_auth_cancel(ex->talk,
+                               "the server asks for more work"
+                               " than Timeout allows");
     return step_name(step);
 }
 
@@ -368,15 +369,15 @@ nsx_talk_answer(pTHX_ SV *ref, SV *answer)
 const char *
 nsx_talk_believe(pTHX_ SV *ref, int proved, const char *why)
 {
-    return step_name(nsx_auth_believe(
-        talk_of(aTHX_ exchange_of(aTHX_ ref)), proved, why));
+    return step_name(
+        nsx_auth_believe(talk_of(aTHX_ exchange_of(aTHX_ ref)), proved, why));
 }
 
 const char *
 nsx_talk_cancel(pTHX_ SV *ref, const char *why)
 {
-    return step_name(nsx_auth_cancel(talk_of(aTHX_ exchange_of(aTHX_ ref)),
-                                     why));
+    return step_name(
+        nsx_auth_cancel(talk_of(aTHX_ exchange_of(aTHX_ ref)), why));
 }
 
 /* ---- what came of it ---- */
@@ -408,8 +409,7 @@ nsx_talk_outcome(pTHX_ SV *ref)
 {
     struct exchange *ex = exchange_of(aTHX_ ref);
 
-    return outcome_name(ex->talk ? nsx_auth_outcome(ex->talk)
-                                 : NSX_AUTH_UNFIT);
+    return outcome_name(ex->talk ? nsx_auth_outcome(ex->talk) : NSX_AUTH_UNFIT);
 }
 
 const char *

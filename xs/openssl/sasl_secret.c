@@ -7,8 +7,8 @@
 void
 nsx_magic_own(pTHX_ SV *sv, MGVTBL *vtbl, void *ptr, SV *companion)
 {
-    MAGIC *mg = sv_magicext(sv, companion, PERL_MAGIC_ext, vtbl,
-                            (const char *)ptr, 0);
+    MAGIC *mg =
+        sv_magicext(sv, companion, PERL_MAGIC_ext, vtbl, (const char *)ptr, 0);
 
 #ifdef USE_ITHREADS
     mg->mg_flags |= MGf_DUP;
@@ -56,9 +56,8 @@ secrecy_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     return 0;
 }
 
-static MGVTBL secrecy_vtbl = {
-    NULL, NULL, NULL, NULL, secrecy_free, NULL, secrecy_dup, NULL
-};
+static MGVTBL secrecy_vtbl = { NULL,         NULL, NULL,        NULL,
+                               secrecy_free, NULL, secrecy_dup, NULL };
 
 SV *
 nsx_auth_secrecy(pTHX_ SV *smtp)

@@ -67,8 +67,7 @@ static MGVTBL tables[NSX_HELD_COUNT] = {
 };
 
 static const char *const classes[NSX_HELD_COUNT] = {
-    "Net::SMTP::XS::TLS::Config",
-    "Net::SMTP::XS::TLS::SessionCache",
+    "Net::SMTP::XS::TLS::Config", "Net::SMTP::XS::TLS::SessionCache",
     "Net::SMTP::XS::TLS::Certificate"
 };
 
@@ -99,8 +98,7 @@ nsx_held(pTHX_ SV *sv, enum nsx_held kind)
 {
     MAGIC *mg;
 
-    if (!sv || !SvROK(sv) || SvTYPE(SvRV(sv)) < SVt_PVMG
-        || !SvMAGIC(SvRV(sv)))
+    if (!sv || !SvROK(sv) || SvTYPE(SvRV(sv)) < SVt_PVMG || !SvMAGIC(SvRV(sv)))
         return NULL;
     mg = mg_findext(SvRV(sv), PERL_MAGIC_ext, &tables[kind]);
     return mg ? (void *)mg->mg_ptr : NULL;

@@ -124,8 +124,9 @@ read_options(pTHX_ HV *hv, struct nsx_tls_options *o)
     o->passphrase = octets(aTHX_ hv, "passphrase", &o->passphrase_len);
     read_protocol(aTHX_ hv, o);
     o->identity = text(aTHX_ hv, "identity");
-    o->sessions = (struct nsx_tls_sessions *)nsx_held(
-        aTHX_ given(aTHX_ hv, "sessions"), NSX_HELD_SESSIONS);
+    o->sessions =
+        (struct nsx_tls_sessions *)nsx_held(aTHX_ given(aTHX_ hv, "sessions"),
+                                            NSX_HELD_SESSIONS);
 }
 
 SV *

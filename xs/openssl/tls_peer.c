@@ -18,9 +18,9 @@ nsx_tls_of(pTHX_ SV *smtp)
 SV *
 nsx_tls_octets(pTHX_ int ok, struct nsx_buf *buf)
 {
-    SV *sv = ok ? newSVpvn(buf->len ? (const char *)nsx_buf_data(buf) : "",
-                           buf->len)
-                : newSV(0);
+    SV *sv = ok
+        ? newSVpvn(buf->len ? (const char *)nsx_buf_data(buf) : "", buf->len)
+        : newSV(0);
 
     nsx_buf_wipe(buf);
     return sv;
@@ -89,8 +89,7 @@ nsx_tls_fact(pTHX_ SV *smtp, enum nsx_tls_fact what)
 static struct x509_st *
 cert_of(pTHX_ SV *sv)
 {
-    struct x509_st *cert =
-        (struct x509_st *)nsx_held(aTHX_ sv, NSX_HELD_CERT);
+    struct x509_st *cert = (struct x509_st *)nsx_held(aTHX_ sv, NSX_HELD_CERT);
 
     if (!cert)
         Perl_croak(aTHX_ "not a certificate of Net::SMTP::XS");
@@ -120,15 +119,15 @@ nsx_cert_fingerprint(pTHX_ SV *sv, const char *digest, int pubkey)
     struct nsx_buf buf;
 
     nsx_buf_init(&buf, NSX_MAX_REPLY_LINE);
-    return nsx_tls_octets(
-        aTHX_ nsx_tls_cert_fingerprint(cert, digest, pubkey, &buf), &buf);
+    return nsx_tls_octets(aTHX_ nsx_tls_cert_fingerprint(cert, digest, pubkey,
+                                                         &buf),
+                          &buf);
 }
 
 void
 nsx_cert_alt_names(pTHX_ SV *sv, AV *av)
 {
-    struct nsx_tls_alt_names *names =
-        nsx_tls_alt_names_open(cert_of(aTHX_ sv));
+    struct nsx_tls_alt_names *names = nsx_tls_alt_names_open(cert_of(aTHX_ sv));
     struct nsx_buf buf;
     int type;
 

@@ -70,8 +70,8 @@ judge_all(pTHX_ struct nsx_tls *tls, SV *judge)
     struct nsx_tls_record record;
 
     while (nsx_tls_record_next(tls, &record))
-        nsx_tls_answer(tls, SvOK(judge) ? judged(aTHX_ judge, &record)
-                                        : record.ok);
+        nsx_tls_answer(tls,
+                       SvOK(judge) ? judged(aTHX_ judge, &record) : record.ok);
 }
 
 /* 1 to go on, 0 when the object was closed or took too long. */

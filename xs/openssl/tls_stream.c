@@ -52,9 +52,8 @@ stream_wait(pTHX_ struct nsx_op *op, nsx_status want, int block)
     }
     do {
         /* A signal that came while nobody waited would not end the wait. */
-        got = PL_sig_pending
-            ? NSX_WAIT_SIGNAL
-            : nsx_io_wait(&op->obj->ch.io, want, NSX_NEVER);
+        got = PL_sig_pending ? NSX_WAIT_SIGNAL
+                             : nsx_io_wait(&op->obj->ch.io, want, NSX_NEVER);
         if (got == NSX_WAIT_FAILED)
             return NSX_STREAM_ERROR;
         if (got == NSX_WAIT_SIGNAL) {
@@ -100,9 +99,8 @@ nsx_stream_buffered(pTHX_ SV *smtp)
 {
     struct nsx_op op;
 
-    return stream_enter(aTHX_ &op, smtp)
-        ? nsx_channel_buffered(&op.obj->ch)
-        : 0;
+    return stream_enter(aTHX_ &op, smtp) ? nsx_channel_buffered(&op.obj->ch)
+                                          : 0;
 }
 
 SV *
@@ -156,8 +154,8 @@ nsx_stream_write(pTHX_ SV *smtp, const char *data, size_t n, int block,
     while (*done < n) {
         struct nsx_channel *ch = &op.obj->ch;
         size_t written = 0;
-        nsx_status st = nsx_channel_send(ch, data + *done, n - *done, 0,
-                                         &written);
+        nsx_status st =
+            nsx_channel_send(ch, data + *done, n - *done, 0, &written);
         enum nsx_stream waited;
 
         *done += written;

@@ -4,7 +4,7 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
+use Carp       ();
 use IO::Socket ();
 use Net::SMTP::XS::Cmd;
 
@@ -31,7 +31,7 @@ BEGIN {
 our @ISA = ('Net::SMTP::XS::Cmd', 'Net::SMTP', 'Net::Cmd', $socket_class);
 
 use constant {
-    DEFAULT_TIMEOUT => 120,           # seconds
+    DEFAULT_TIMEOUT => 120,          # seconds
     SMTP_PORT       => 'smtp(25)',
     SMTPS_PORT      => 465,
 };
@@ -72,8 +72,7 @@ sub import {
     my ($class, @tags) = @_;
     return if $class ne __PACKAGE__;
     for my $tag (@tags) {
-        Carp::croak(qq{"$tag" is not exported by Net::SMTP::XS: }
-                . 'the only tag is :replace')
+        Carp::croak(qq{"$tag" is not exported by Net::SMTP::XS: } . 'the only tag is :replace')
             if $tag ne ':replace';
         _replace();
     }
@@ -89,8 +88,10 @@ sub _install {
 sub _replace_cmd {
     no warnings 'once';
     _install('Net::Cmd', 'Net::SMTP::XS::Cmd', @cmd_methods);
-    _install('Net::Cmd', 'Net::SMTP::XS::Cmd',
-        grep { !Net::Cmd->can($_) } @Net::SMTP::XS::Cmd::EXPORT);
+    _install(
+        'Net::Cmd', 'Net::SMTP::XS::Cmd',
+        grep { !Net::Cmd->can($_) } @Net::SMTP::XS::Cmd::EXPORT
+    );
     eval q{package Net::Cmd; use Carp; use Errno 'EINTR'; use Symbol 'gensym'; 1}
         or die $@;
     @Net::Cmd::EXPORT  = @Net::SMTP::XS::Cmd::EXPORT;
@@ -102,8 +103,10 @@ sub _replace_cmd {
 sub _replace_smtp {
     no warnings qw(once redefine);
     _install('Net::SMTP', __PACKAGE__, @smtp_methods);
-    _install('Net::SMTP', 'Net::SMTP::XS::Cmd',
-        grep { !exists $Net::SMTP::{$_} } @Net::SMTP::XS::Cmd::EXPORT);
+    _install(
+        'Net::SMTP', 'Net::SMTP::XS::Cmd',
+        grep { !exists $Net::SMTP::{$_} } @Net::SMTP::XS::Cmd::EXPORT
+    );
     eval q{
         package Net::SMTP;    # whose parents SUPER looks at
         use Carp;
@@ -114,7 +117,7 @@ sub _replace_smtp {
     } or die $@;
     require Net::Config;    # scripts edit its hash without loading it
     *Net::SMTP::NetConfig = \%Net::Config::NetConfig;
-    $Net::SMTP::VERSION = STOCK_VERSION;
+    $Net::SMTP::VERSION   = STOCK_VERSION;
     $INC{'Net/SMTP.pm'} ||= __FILE__;
 }
 
@@ -176,7 +179,7 @@ sub _connect {
 
     while (@$hosts) {
         my $host = shift @$hosts;
-        my $obj = $super->(
+        my $obj  = $super->(
             $type,
             PeerAddr    => $host,
             PeerPort    => $arg->{Port} || SMTP_PORT,
@@ -259,7 +262,7 @@ sub _new {
         ${*$obj}{net_smtp_arg}  = \%arg;
         ${*$obj}{net_smtp_host} = $host;
         return $obj if _begin($obj, \%arg, @tls) && (!$plan || $plan->log_in($obj));
-        last        if !$arg{NextHost};
+        last if !$arg{NextHost};
     }
     return;
 }
@@ -276,8 +279,8 @@ sub _begin {
     $obj->debug(exists $arg->{Debug} ? $arg->{Debug} : undef);
 
     return _refused($obj) if $obj->response != CMD_OK;
-    ${*$obj}{net_smtp_exact_addr} = $arg->{ExactAddresses};
-    ${*$obj}{net_smtp_bare_cr} = $arg->{BareCR} if defined $arg->{BareCR};
+    ${*$obj}{net_smtp_exact_addr}    = $arg->{ExactAddresses};
+    ${*$obj}{net_smtp_bare_cr}       = $arg->{BareCR} if defined $arg->{BareCR};
     ${*$obj}{net_smtp_debug_secrets} = 1 if $arg->{DebugSecrets};
     (${*$obj}{net_smtp_banner}) = $obj->message;
     (${*$obj}{net_smtp_domain}) = $obj->message =~ /\A\s*(\S+)/;
@@ -340,29 +343,27 @@ sub _body_option {
     }
     return ' BODY=7BIT'
         if exists $esmtp->{'8BITMIME'} || exists $esmtp->{BINARYMIME};
-    Carp::carp(
-        'Net::SMTP::mail: 8BITMIME and BINARYMIME options not supported by host'
-    );
+    Carp::carp('Net::SMTP::mail: 8BITMIME and BINARYMIME options not supported by host');
     return '';
 }
 
 # Each option of mail, in the order of its parameters on the wire: the
 # extension it needs, and the parameter it makes.
 my @mail_options = (
-    [Size   => SIZE => sub { sprintf ' SIZE=%d', $_[1] + 0 }],
-    [Return => DSN  => sub { ' RET=' . (uc $_[1] eq 'FULL' ? 'FULL' : 'HDRS') }],
-    [Bits   => undef, sub { _body_option($_[0], ${ *{ $_[0] } }{net_smtp_esmtp}, $_[1]) }],
-    [Transaction => CHECKPOINT => sub { ' TRANSID=' . _addr($_[0], $_[1]) }],
-    [Envelope => DSN  => sub { ' ENVID=' . _xtext($_[1]) }],
-    [ENVID    => DSN  => sub { ' ENVID=' . _raw($_[1]) }],
-    [AUTH     => AUTH => sub { ' AUTH=' . ($_[1] eq '' ? '<>' : _raw($_[1])) }],
-    [XVERP    => XVERP    => sub {' XVERP'}],
-    [SMTPUTF8 => SMTPUTF8 => sub { $_[1] ? ' SMTPUTF8' : '' }],
-    [Priority => 'MT-PRIORITY' => sub { ' MT-PRIORITY=' . _raw($_[1]) }],
-    [DeliverBy => DELIVERBY => sub { ' BY=' . _raw($_[1]) }],
-    [HoldFor => FUTURERELEASE => sub { ' HOLDFOR=' . _raw($_[1]) }],
-    [HoldUntil => FUTURERELEASE => sub { ' HOLDUNTIL=' . _raw($_[1]) }],
-    [RequireTLS => REQUIRETLS => sub {' REQUIRETLS'}],
+    [Size        => SIZE => sub { sprintf ' SIZE=%d', $_[1] + 0 }],
+    [Return      => DSN  => sub { ' RET=' . (uc $_[1] eq 'FULL' ? 'FULL' : 'HDRS') }],
+    [Bits        => undef, sub { _body_option($_[0], ${ *{ $_[0] } }{net_smtp_esmtp}, $_[1]) }],
+    [Transaction => CHECKPOINT    => sub { ' TRANSID=' . _addr($_[0], $_[1]) }],
+    [Envelope    => DSN           => sub { ' ENVID=' . _xtext($_[1]) }],
+    [ENVID       => DSN           => sub { ' ENVID=' . _raw($_[1]) }],
+    [AUTH        => AUTH          => sub { ' AUTH=' . ($_[1] eq '' ? '<>' : _raw($_[1])) }],
+    [XVERP       => XVERP         => sub { ' XVERP' }],
+    [SMTPUTF8    => SMTPUTF8      => sub { $_[1] ? ' SMTPUTF8' : '' }],
+    [Priority    => 'MT-PRIORITY' => sub { ' MT-PRIORITY=' . _raw($_[1]) }],
+    [DeliverBy   => DELIVERBY     => sub { ' BY=' . _raw($_[1]) }],
+    [HoldFor     => FUTURERELEASE => sub { ' HOLDFOR=' . _raw($_[1]) }],
+    [HoldUntil   => FUTURERELEASE => sub { ' HOLDUNTIL=' . _raw($_[1]) }],
+    [RequireTLS  => REQUIRETLS    => sub { ' REQUIRETLS' }],
 );
 
 # What changes who gets the message, or when: never left out.
@@ -394,8 +395,7 @@ sub _mail_options {
 
     return if _cannot_bind($me, \%opt);
     if (!exists ${*$me}{net_smtp_esmtp}) {
-        Carp::carp('Net::SMTP::mail: ESMTP not supported by host - '
-                . 'options discarded :-(');
+        Carp::carp('Net::SMTP::mail: ESMTP not supported by host - ' . 'options discarded :-(');
         return $params;
     }
     my $esmtp = ${*$me}{net_smtp_esmtp};
@@ -403,12 +403,12 @@ sub _mail_options {
         my ($name, $extension, $make) = @$option;
         my $value = delete $opt{$name};
         next if !defined $value;
-        $params .= !defined $extension || exists $esmtp->{$extension}
+        $params
+            .= !defined $extension || exists $esmtp->{$extension}
             ? $make->($me, $value)
             : _unsupported_option("mail: $extension");
     }
-    Carp::carp('Net::SMTP::mail: unknown option(s) '
-            . join(' ', keys %opt) . ' - ignored')
+    Carp::carp('Net::SMTP::mail: unknown option(s) ' . join(' ', keys %opt) . ' - ignored')
         if %opt;
     return $params;
 }
@@ -423,20 +423,21 @@ sub _rcpt_options {
     if (exists ${*$me}{net_smtp_esmtp}) {
         my $dsn    = exists ${*$me}{net_smtp_esmtp}{DSN};
         my $notify = delete $opt{Notify};
-        $params .= !defined $notify ? ''
+        $params
+            .= !defined $notify ? ''
             : $dsn ? ' NOTIFY=' . join ',', map { _raw(uc) } @$notify
             :        _unsupported_option('recipient: DSN');
         my $orcpt = delete $opt{ORcpt};
-        $params .= !defined $orcpt ? ''
-            : $dsn ? ' ORCPT=' . _raw($orcpt)
-            :        _unsupported_option('recipient: DSN');
-        Carp::carp('Net::SMTP::recipient: unknown option(s) '
-                . join(' ', keys %opt) . ' - ignored')
+        $params
+            .= !defined $orcpt ? ''
+            : $dsn             ? ' ORCPT=' . _raw($orcpt)
+            :                    _unsupported_option('recipient: DSN');
+        Carp::carp('Net::SMTP::recipient: unknown option(s) ' . join(' ', keys %opt) . ' - ignored')
             if %opt;
     }
     elsif (%opt) {
-        Carp::carp('Net::SMTP::recipient: ESMTP not supported by host - '
-                . 'options discarded :-(');
+        Carp::carp(
+            'Net::SMTP::recipient: ESMTP not supported by host - ' . 'options discarded :-(');
     }
     return [$params, $skip_bad];
 }

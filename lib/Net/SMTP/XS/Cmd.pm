@@ -4,12 +4,12 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
-use Errno ();
-use Exporter ();
+use Carp       ();
+use Errno      ();
+use Exporter   ();
 use IO::Socket ();
-use Symbol ();
-use XSLoader ();
+use Symbol     ();
+use XSLoader   ();
 
 our $VERSION = '0.01';
 our @ISA     = ('Exporter');
@@ -65,8 +65,10 @@ sub _print_isa {
         my @parents = @{"${pkg}::ISA"};
         @parents = grep { $_ ne 'Net::SMTP::XS::InPlace' } @parents
             if grep { $_ eq 'Net::Cmd' } @parents;
-        $class->debug_print(1, $indent{$pkg} . $pkg
-                . (defined $version ? "($version)" : '') . "\n");
+        $class->debug_print(
+            1,
+            $indent{$pkg} . $pkg . (defined $version ? "($version)" : '') . "\n"
+        );
         $indent{$_} = "  $indent{$pkg}" for @parents;
         unshift @todo, @parents;
     }
@@ -76,7 +78,7 @@ sub _print_isa {
 sub _set_debug {
     my ($cmd, $level) = @_;
     my $class = ref $cmd || $cmd;
-    my $old = (ref $cmd ? ${*$cmd}{net_cmd_debug} : $class_debug{$class}) || 0;
+    my $old   = (ref $cmd ? ${*$cmd}{net_cmd_debug} : $class_debug{$class}) || 0;
 
     return $old if @_ < 2;
     $level = $class_debug{$class} || 0 if !defined $level;
@@ -134,7 +136,7 @@ sub _tied_pending {
 
 sub _tied_read {
     my ($cmd) = @_;
-    my $n = sysread $cmd, my $octets, TIED_READ_SIZE;
+    my $n     = sysread $cmd, my $octets, TIED_READ_SIZE;
     return defined $n ? $octets : undef;
 }
 
@@ -148,7 +150,7 @@ sub _tied_write {
     while ($sent < length $octets) {
         my $n = syswrite $cmd, $octets, length($octets) - $sent, $sent;
         if (defined $n) { $sent += $n; next }
-        next     if $!{EINTR};
+        next if $!{EINTR};
         return 0 if !$!{EAGAIN} && !$!{EWOULDBLOCK};
         vec(my $writable = '', fileno $cmd, 1) = 1;
         select undef, $writable, undef, $timeout
@@ -189,7 +191,7 @@ sub read_until_dot {
     while (1) {
         my $line = $cmd->getline or return;
         $cmd->debug_print(0, $line) if $cmd->debug & 4;
-        last                        if $line =~ /^\.\r?\n/;
+        last if $line =~ /^\.\r?\n/;
         $line =~ s/^\.\././;
         if   (defined $fh) { print $fh $line }
         else               { push @lines, $line }
@@ -219,8 +221,8 @@ sub READ {
 
     while (!$done && length ${*$cmd}{net_cmd_readbuf} < $len) {
         my $line = $cmd->getline or return;
-        if   ($line =~ /^\.\r?\n\z/) { $done = 1 }
-        else                         { ${*$cmd}{net_cmd_readbuf} .= $line }
+        if ($line =~ /^\.\r?\n\z/) { $done = 1 }
+        else                       { ${*$cmd}{net_cmd_readbuf} .= $line }
     }
     my $octets = substr ${*$cmd}{net_cmd_readbuf}, 0, $len, '';
     $_[1] = '' if !defined $_[1];
@@ -249,7 +251,7 @@ sub _send_text {
 }
 
 sub PRINT {
-    my $cmd = shift;
+    my $cmd  = shift;
     my $text = join defined $, ? $, : '', @_;
     $text .= $\ if defined $\;
     return _send_text($cmd, $text);
@@ -263,8 +265,10 @@ sub PRINTF {
 
 sub WRITE {
     my ($cmd, $text, $len, $offset) = @_;
-    return _send_text($cmd,
-        substr $text, $offset || 0, defined $len ? $len : length $text);
+    return _send_text(
+        $cmd,
+        substr $text, $offset || 0, defined $len ? $len : length $text
+    );
 }
 
 sub CLOSE {

@@ -13,10 +13,10 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp   ();
-use Errno  ();
-use Socket ();
-use Symbol ();
+use Carp        ();
+use Errno       ();
+use Socket      ();
+use Symbol      ();
 use Time::HiRes ();
 
 our $VERSION  = '0.01';
@@ -30,7 +30,7 @@ use constant {
 sub new {
     my ($class, $type, $host, $arg) = @_;
     my $self = bless { type => $type }, $class;
-    my @ways = grep {defined} @$arg{qw(Path Handle)}, $host;
+    my @ways = grep { defined } @$arg{qw(Path Handle)}, $host;
 
     Carp::croak('Host, Path and Handle: it takes one of them') if @ways > 1;
     @$self{qw(path handle starttls auth)} = @$arg{qw(Path Handle StartTLS Auth)};
@@ -53,16 +53,16 @@ sub _check_protocol {
 }
 
 sub _check_handle {
-    my ($self) = @_;
-    my $fh = $self->{handle};
+    my ($self)   = @_;
+    my $fh       = $self->{handle};
     my $is_plain = eval { !tied *$fh && defined fileno $fh && -S $fh };
     Carp::croak('Handle: it takes a connected socket that is not tied') if !$is_plain;
     return;
 }
 
 sub _check_log_in {
-    my ($self, $arg) = @_;
-    my ($how, $auth) = @$self{qw(starttls auth)};
+    my ($self, $arg)  = @_;
+    my ($how,  $auth) = @$self{qw(starttls auth)};
     Carp::croak(qq{StartTLS => "$how": it takes 'auto' or 'required'})
         if $how && $how !~ /\A(?:auto|required)\z/;
     Carp::croak('StartTLS and SSL: it takes one of them') if $how && $arg->{SSL};
@@ -83,7 +83,8 @@ sub place {
 sub connect {
     my ($self, $timeout) = @_;
     my $smtp = bless Symbol::gensym(), $self->{type};
-    my $ok = $self->{handle} ? _share($smtp, $self->{handle}) : _unix($smtp, $self->{path}, $timeout);
+    my $ok
+        = $self->{handle} ? _share($smtp, $self->{handle}) : _unix($smtp, $self->{path}, $timeout);
     if (!$ok) {
         $@ = "$self->{type}: " . $self->place . ": $!";
         return;
@@ -144,7 +145,7 @@ sub _failed {
 
 sub _last_reply {
     my ($smtp) = @_;
-    my $text = join ' ', $smtp->code, $smtp->message;
+    my $text   = join ' ', $smtp->code, $smtp->message;
     $text =~ s/\s*\n\s*/ /g;
     $text =~ s/ \z//;
     return $text;
@@ -167,7 +168,7 @@ sub _encrypt {
 sub _authenticate {
     my ($self, $smtp) = @_;
     my $auth = delete $self->{auth} or return 1;
-    my $ok = ref $auth eq 'ARRAY' ? $smtp->auth(@$auth) : $smtp->auth($auth);
+    my $ok   = ref $auth eq 'ARRAY' ? $smtp->auth(@$auth) : $smtp->auth($auth);
     return $ok || _failed($self, $smtp, 'AUTH', _last_reply($smtp));
 }
 

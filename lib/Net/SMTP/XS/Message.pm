@@ -29,7 +29,7 @@ sub _matching {
     return sub { !ref $_[0] && $_[0] =~ $whole };
 }
 
-sub _any {1}
+sub _any { 1 }
 
 sub _is_notify {
     my @events = ref $_[0] eq 'ARRAY' ? @{ $_[0] } : ref $_[0] ? () : $_[0];
@@ -39,30 +39,40 @@ sub _is_notify {
 
 # OPTION => [what it takes, the test].
 my %rule = (
-    Size        => ['a number of octets', _matching(qr/\d{1,18}/)],
-    Return      => ["'FULL' or 'HDRS'", _matching(qr/FULL|HDRS/i)],
-    Bits        => ["7, 8 or 'binary'", _matching(qr/7|8|binary/)],
-    Envelope    => ['at most ' . MOST_ENVELOPE_ID . ' octets as xtext',
-        sub { !ref $_[0] && length $_[0] && length Net::SMTP::XS::_xtext($_[0]) <= MOST_ENVELOPE_ID }],
-    ENVID       => ['xtext, at most ' . MOST_ENVELOPE_ID . ' octets',
-        _matching(qr/(?:$xtext){1,${\ MOST_ENVELOPE_ID}}/)],
-    AUTH        => ["an address as xtext, or ''", _matching(qr/<>|$xtext*/)],
-    XVERP       => ['true or false', \&_any],
-    SMTPUTF8    => ['true or false', \&_any],
-    Notify      => ["'NEVER', or any of 'SUCCESS', 'FAILURE' and 'DELAY'", \&_is_notify],
-    SkipBad     => ['true or false', \&_any],
-    Pipelining  => ["0, 'envelope' or 'message'", _matching(qr/0?|envelope|message/)],
-    Chunking    => ['true or false', \&_any],
-    DeliverBy   => ["seconds and a mode, '120;R' or '120;N', with T for a trace",
-        _matching($deliver_by)],
-    HoldFor     => ['seconds', _matching(qr/[1-9]\d{0,8}/)],
-    HoldUntil   => ['a time as in RFC 3339', _matching($time)],
-    Priority    => ['a number from -9 to 9', _matching(qr/-[1-9]|\+?\d/)],
-    RequireTLS  => ['true or false', \&_any],
-    Deadline    => ['seconds, more than 0',
-        sub { !ref $_[0] && $_[0] =~ /\A(?:\d+\.?\d*|\.\d+)\z/ && $_[0] > 0 }],
-    Progress    => ['a code reference', sub { ref $_[0] eq 'CODE' }],
-    BareCR      => ["'convert' or 'refuse'", _matching(qr/convert|refuse/)],
+    Size     => ['a number of octets', _matching(qr/\d{1,18}/)],
+    Return   => ["'FULL' or 'HDRS'",   _matching(qr/FULL|HDRS/i)],
+    Bits     => ["7, 8 or 'binary'",   _matching(qr/7|8|binary/)],
+    Envelope => [
+        'at most ' . MOST_ENVELOPE_ID . ' octets as xtext',
+        sub {
+            !ref $_[0] && length $_[0] && length Net::SMTP::XS::_xtext($_[0]) <= MOST_ENVELOPE_ID;
+        }
+    ],
+    ENVID => [
+        'xtext, at most ' . MOST_ENVELOPE_ID . ' octets',
+        _matching(qr/(?:$xtext){1,${\ MOST_ENVELOPE_ID}}/)
+    ],
+    AUTH     => ["an address as xtext, or ''",                          _matching(qr/<>|$xtext*/)],
+    XVERP    => ['true or false',                                       \&_any],
+    SMTPUTF8 => ['true or false',                                       \&_any],
+    Notify   => ["'NEVER', or any of 'SUCCESS', 'FAILURE' and 'DELAY'", \&_is_notify],
+    SkipBad  => ['true or false',                                       \&_any],
+    Pipelining => ["0, 'envelope' or 'message'", _matching(qr/0?|envelope|message/)],
+    Chunking   => ['true or false',              \&_any],
+    DeliverBy  => [
+        "seconds and a mode, '120;R' or '120;N', with T for a trace",
+        _matching($deliver_by)
+    ],
+    HoldFor    => ['seconds',               _matching(qr/[1-9]\d{0,8}/)],
+    HoldUntil  => ['a time as in RFC 3339', _matching($time)],
+    Priority   => ['a number from -9 to 9', _matching(qr/-[1-9]|\+?\d/)],
+    RequireTLS => ['true or false',         \&_any],
+    Deadline   => [
+        'seconds, more than 0',
+        sub { !ref $_[0] && $_[0] =~ /\A(?:\d+\.?\d*|\.\d+)\z/ && $_[0] > 0 }
+    ],
+    Progress => ['a code reference',      sub { ref $_[0] eq 'CODE' }],
+    BareCR   => ["'convert' or 'refuse'", _matching(qr/convert|refuse/)],
 );
 
 # Those of them that the engine puts on the wire.
@@ -71,8 +81,10 @@ my @engine_options = qw(Size Return Bits Envelope ENVID AUTH XVERP SMTPUTF8 Deli
 
 my %recipient_rule = (
     Notify => $rule{Notify},
-    ORcpt  => ["a type and an address as xtext, 'rfc822;bob\@example.org'",
-        _matching(qr/[A-Za-z0-9-]+;$xtext+/)],
+    ORcpt  => [
+        "a type and an address as xtext, 'rfc822;bob\@example.org'",
+        _matching(qr/[A-Za-z0-9-]+;$xtext+/)
+    ],
 );
 
 # From here, at the line that called send_message.
@@ -116,7 +128,7 @@ sub _octets {
 
 sub _recipients {
     my ($smtp, $to) = @_;
-    my @to = ref $to eq 'ARRAY' ? @$to : $to;
+    my @to         = ref $to eq 'ARRAY' ? @$to : $to;
     my @recipients = map { _recipient($smtp, $_) } @to;
     _wrong('To', 'at least one recipient') if !@recipients;
     return \@recipients;
@@ -130,7 +142,8 @@ sub _recipient {
     }
     my ($address, @option) = ref $element eq 'ARRAY' ? @$element : $element;
     _wrong('To', 'addresses, or [address, %options]')
-        if !defined $address || @option % 2
+        if !defined $address
+        || @option % 2
         || ref $address && !overload::Method($address, '""');
     my %option = @option;
     _check(\%recipient_rule, \%option, 'To: ');
@@ -148,22 +161,22 @@ sub _message {
     Carp::croak('send_message: options come in pairs of name and value') if @_ % 2;
     my (%option, $data);
     for (my $i = 0; $i < @_; $i += 2) {
-        if   ($_[$i] eq 'Data') { $data = \$_[ $i + 1 ] }
-        else                    { $option{ $_[$i] } = $_[ $i + 1 ] }
+        if   ($_[$i] eq 'Data') { $data             = \$_[$i + 1] }
+        else                    { $option{ $_[$i] } = $_[$i + 1] }
     }
     my ($from, $to) = delete @option{qw(From To)};
     _wrong('From', "an address, or '' for the null sender") if !defined $from;
-    _wrong('To',   'a recipient')                           if !defined $to;
+    _wrong('To',   'a recipient') if !defined $to;
     _check(\%rule, \%option, '');
     Carp::croak('send_message: HoldFor and HoldUntil: it takes one of them')
         if defined $option{HoldFor} && defined $option{HoldUntil};
     return {
         %option,
-        from      => _path($smtp, "$from", 'From'),
+        from       => _path($smtp, "$from", 'From'),
         from_given => "$from",
-        to   => _recipients($smtp, $to),
-        body => _body($data),
-        bare_cr => $option{BareCR} // ${*$smtp}{net_smtp_bare_cr} // '',
+        to         => _recipients($smtp, $to),
+        body       => _body($data),
+        bare_cr    => $option{BareCR} // ${*$smtp}{net_smtp_bare_cr} // '',
     };
 }
 
@@ -187,9 +200,9 @@ sub send_messages {
         if ref $list ne 'ARRAY';
     my @messages = map {
         my $type = ref;
-        $type eq 'HASH' ? _message($smtp, %$_)
+              $type eq 'HASH'  ? _message($smtp, %$_)
             : $type eq 'ARRAY' ? _message($smtp, @$_)
-            : Carp::croak('send_messages: each message is a reference to its options');
+            :   Carp::croak('send_messages: each message is a reference to its options');
     } @$list;
     return _deliver($smtp, @messages);
 }
@@ -215,7 +228,7 @@ sub _deliver {
         require Net::SMTP::XS::Message::ByMethods;
         return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;
     }
-    my $talk = _talk($smtp, ${*$smtp}{net_smtp_lmtp} ? 1 : 0, ${*$smtp}{net_smtp_mails} || 0);
+    my $talk   = _talk($smtp, ${*$smtp}{net_smtp_lmtp} ? 1 : 0, ${*$smtp}{net_smtp_mails} || 0);
     my $letter = _prepare($smtp, $talk, shift @messages);
     my @results;
     while ($letter) {
@@ -230,29 +243,31 @@ sub _deliver {
 }
 
 # Values of csrc's enum nsx_pace and enum nsx_cr_rule.
-my %pace    = (0 => 0, '' => 0, envelope => 1, message => 2);
+my %pace    = (0  => 0, '' => 0, envelope => 1, message => 2);
 my %cr_rule = ('' => 0, convert => 1, refuse => 2);
 
 # The rest of what the engine wants to know, in its own words.
 sub _prepare {
     my ($smtp, $talk, $message) = @_;
     my $body = $message->{body};
-    $message->{pace}     = $pace{ $message->{Pipelining} // 'envelope' };
-    $message->{cr_rule}  = $cr_rule{ $message->{bare_cr} };
-    $message->{chunking} = $message->{Chunking} // 1;
-    $message->{chunking} = 1 if ($message->{Bits} // '') eq 'binary';
-    $message->{items}    = $body->{items};
+    $message->{pace}       = $pace{ $message->{Pipelining} // 'envelope' };
+    $message->{cr_rule}    = $cr_rule{ $message->{bare_cr} };
+    $message->{chunking}   = $message->{Chunking} // 1;
+    $message->{chunking}   = 1 if ($message->{Bits} // '') eq 'binary';
+    $message->{items}      = $body->{items};
     $message->{can_rewind} = $body->can_rewind;
-    $message->{options}  = { map { ($_ => $message->{$_}) } grep { exists $message->{$_} } @engine_options };
+    $message->{options}
+        = { map { ($_ => $message->{$_}) } grep { exists $message->{$_} } @engine_options };
     delete $message->{options}{XVERP} if !$message->{XVERP};
     $_->{Notify} = _list($_->{Notify})
         for grep { defined $_->{Notify} } $message->{options}, @{ $message->{to} };
     _wire($smtp, $message, $message->{from}, \$message->{from_wire});
-    _wire($smtp, $message, $_->{path}, \$_->{wire}) for @{ $message->{to} };
+    _wire($smtp, $message, $_->{path},       \$_->{wire}) for @{ $message->{to} };
     my $letter = _letter($talk, $message);
     Carp::croak("send_message: $letter") if !ref $letter;
     my %lacking = map { $_ => 1 } @{ _left_out($letter) };
-    Carp::carp("Net::SMTP::XS::send_message: $_ option not supported by host") for sort keys %lacking;
+    Carp::carp("Net::SMTP::XS::send_message: $_ option not supported by host")
+        for sort keys %lacking;
     return $letter;
 }
 
@@ -264,7 +279,7 @@ sub _wire {
     my ($smtp, $message, $path, $wire) = @_;
     if ($path =~ /[^\x00-\x7f]/ && !defined scalar $smtp->supports('SMTPUTF8')) {
         my ($ascii) = ascii_path($path);
-        if   (defined $ascii) { $path = $ascii }
+        if   (defined $ascii) { $path                 = $ascii }
         else                  { $message->{lacks_idn} = 1 }
     }
     $$wire = "<$path>";
@@ -284,14 +299,19 @@ sub _tell { my ($progress, @done) = @_; $progress->(@done); return }
 
 # What makes A-labels, by the modules that are installed.
 my @idn = (
-    ['Net::LibIDN2'     => sub { Net::LibIDN2::idn2_lookup_u8($_[0], idn2_flags()) }],
-    ['Net::IDN::Encode' => sub { utf8::decode(my $name = $_[0]); Net::IDN::Encode::domain_to_ascii($name) }],
+    ['Net::LibIDN2' => sub { Net::LibIDN2::idn2_lookup_u8($_[0], idn2_flags()) }],
+    [
+        'Net::IDN::Encode' =>
+            sub { utf8::decode(my $name = $_[0]); Net::IDN::Encode::domain_to_ascii($name) }
+    ],
 );
 
 sub idn2_flags { Net::LibIDN2::IDN2_NFC_INPUT() | Net::LibIDN2::IDN2_NONTRANSITIONAL() }
 
 # The names of the modules.
-sub idn_modules { map { $_->[0] } @idn }
+sub idn_modules {
+    map { $_->[0] } @idn;
+}
 
 # The path with its domain in A-labels, or nothing: neither module is there, or
 # the domain is none.

@@ -44,7 +44,9 @@ sub _with {
     return grep { $wanted{ $_->outcome } } @{ $self->{recipients} };
 }
 
-sub _addresses { map { $_->address } @_ }
+sub _addresses {
+    map { $_->address } @_;
+}
 
 sub accepted { _addresses(_with($_[0], 'accepted')) }
 sub refused  { _addresses(_with($_[0], 'refused')) }
@@ -55,8 +57,7 @@ sub unsent   { _addresses(_with($_[0], 'unsent')) }
 # Never one that may have the message already.
 sub retry {
     my ($self) = @_;
-    return _addresses(
-        grep { $_->outcome eq 'deferred' || $_->is_temporary }
+    return _addresses(grep { $_->outcome eq 'deferred' || $_->is_temporary }
             _with($self, 'deferred', 'unsent'));
 }
 
@@ -78,9 +79,9 @@ sub _decision {
     my @order = $self->{skip_bad} ? @deciding_skipping : @deciding;
     my ($worst) = grep { exists $first{$_} } @order;
     $self->{decision}
-        = !exists $first{accepted} ? [ $worst, $first{$worst} ]
-        : $worst            ? [ partial => $first{$worst} ]
-        :                     [ accepted => $first{accepted} ];
+        = !exists $first{accepted} ? [$worst, $first{$worst}]
+        : $worst                   ? [partial => $first{$worst}]
+        :                            [accepted => $first{accepted}];
     return @{ $self->{decision} };
 }
 
@@ -107,10 +108,9 @@ sub is_success {
 sub as_string {
     my ($self) = @_;
     my ($outcome, $recipient) = _decision($self);
-    my @count = map { [ $_, scalar _with($self, $_) ] }
-        qw(accepted refused deferred unknown unsent);
-    my $counts = join ', ', map {"$_->[1] $_->[0]"} grep { $_->[1] } @count;
-    my $text = $outcome;
+    my @count  = map { [$_, scalar _with($self, $_)] } qw(accepted refused deferred unknown unsent);
+    my $counts = join ', ', map { "$_->[1] $_->[0]" } grep { $_->[1] } @count;
+    my $text   = $outcome;
     $text .= " ($counts)" if @{ $self->{recipients} } > 1;
     my $why = $recipient->_words;
     $text .= ": $why" if length $why;
@@ -136,7 +136,7 @@ for my $name (qw(address outcome code enhanced message stage)) {
 sub _class {
     my ($self) = @_;
     return '' if $self->{outcome} =~ /\A(?:accepted|unknown)\z/;
-    my ($code) = grep {defined} @$self{qw(code enhanced)};
+    my ($code) = grep { defined } @$self{qw(code enhanced)};
     return defined $code ? substr $code, 0, 1 : '';
 }
 
@@ -150,7 +150,7 @@ sub _words {
 
 sub as_string {
     my ($self) = @_;
-    my $text = join ': ', grep {length} @$self{qw(address outcome)}, $self->_words;
+    my $text   = join ': ', grep { length } @$self{qw(address outcome)}, $self->_words;
     $text =~ s/[\x00-\x1f\x7f]+/ /g;
     return $text;
 }

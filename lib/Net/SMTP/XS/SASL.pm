@@ -48,9 +48,9 @@ BEGIN {
 }
 
 sub auth {
-    my ($self, $user) = @_;
+    my ($self, $user)     = @_;
     my ($password, @more) = map { \$_ } @_[2 .. $#_];
-    @_ = ();             # or a stack trace would show them
+    @_    = ();                  # or a stack trace would show them
     @more = () if @more == 1;    # the core module takes no more
     my %option = _options(@more);
 
@@ -64,11 +64,11 @@ sub auth {
         if !(defined $user && length $user) && !defined $named;
     my %config = (
         (defined $user && length $user ? (user => \$user) : ()),
-        password => _password($user, $password, $option{token}),
-        service  => 'smtp',
+        password       => _password($user, $password, $option{token}),
+        service        => 'smtp',
         min_iterations => _least($option{min_iterations}),
-        host     => _host($self),
-        port     => _port($self),
+        host           => _host($self),
+        port           => _port($self),
         map { $_ => $option{$_}{value} } grep { $option{$_} } qw(authzid token realm host),
     );
     return _with_credentials($self, _choice($self, $offered, $named, \%config), \%config);
@@ -97,7 +97,7 @@ sub _options {
 
 sub _words {
     my ($list) = @_;
-    return grep {length} split /[\s,]+/, $list;
+    return grep { length } split /[\s,]+/, $list;
 }
 
 sub _mechanisms {
@@ -105,7 +105,7 @@ sub _mechanisms {
     return if !$option;
     my ($value, $place) = (${ $option->{value} }, $option->{place});
     my @names = map { _words($_) } ref $value eq 'ARRAY' ? @$value : $value;
-    _wrong($place, ' names no mechanism')         if !@names;
+    _wrong($place, ' names no mechanism') if !@names;
     _wrong($place, ' names an unknown mechanism') if grep { !_auth_named($_) } @names;
     return join ' ', @names;
 }
@@ -212,20 +212,29 @@ sub _with_credentials {
     $self->set_status(
           _choose({ %$choice, cleartext => 1 }) ? _tls_needed()
         : defined $unfit                        ? (CANCELLED, [$unfit])
-        :              _nothing_fits(@$choice{qw(offered allowed)}));
+        :                                         _nothing_fits(@$choice{qw(offered allowed)})
+    );
     return;
 }
 
 # Why the server was not asked, as a status.
 sub _tls_needed {
-    return (NEEDS_TLS, ['Encryption required: AuthRequiresTLS forbids to send a'
-                . ' password in the clear']);
+    return (
+        NEEDS_TLS,
+        ['Encryption required: AuthRequiresTLS forbids to send a' . ' password in the clear']
+    );
 }
 
 sub _nothing_fits {
     my ($offered, $wanted) = @_;
-    return (NO_MECHANISM, ["No authentication mechanism fits: the server offers"
-                . " '$offered'" . (defined $wanted ? ", wanted is '$wanted'" : '')]);
+    return (
+        NO_MECHANISM,
+        [
+                  "No authentication mechanism fits: the server offers"
+                . " '$offered'"
+                . (defined $wanted ? ", wanted is '$wanted'" : '')
+        ]
+    );
 }
 
 # One mechanism: the outcome and, where nothing was sent, the reason.  One that
@@ -259,8 +268,7 @@ sub _exchange {
 sub _begin {
     my ($self, $mechanism, $with) = @_;
     my %asked = map { $_ => _ask($self, $mechanism, $with->{$_}) }
-        grep { _is_function($with->{$_}) }
-        $mechanism->{token} ? qw(user token) : qw(user password);
+        grep { _is_function($with->{$_}) } $mechanism->{token} ? qw(user token) : qw(user password);
     my %given = (%$with, %asked);
 
     # As the core module has it: the one who logs in, twice.
@@ -369,7 +377,7 @@ sub _candidates {
 
     return \@names if !defined $wanted || $wanted eq '';
     my %offered = map { uc() => $_ } @names;
-    return [grep {defined} map { $offered{ uc() } } split /[^-\w]+/, $wanted];
+    return [grep { defined } map { $offered{ uc() } } split /[^-\w]+/, $wanted];
 }
 
 sub _with_object {
@@ -377,14 +385,15 @@ sub _with_object {
     my $wanted = $sasl->mechanism;
     my $names  = _candidates($wanted, $offered);
 
-    $names = [grep {/$keeps_secrets/} @$names] if _cleartext_forbidden($self);
+    $names = [grep { /$keeps_secrets/ } @$names] if _cleartext_forbidden($self);
     my ($client, $first, $why) = _start_client($self, $sasl, $names);
     $sasl->mechanism($wanted) if defined $wanted && $wanted ne '';
     return _with_client($self, $client, $first) if $client;
     $self->set_status(
-          defined $why                                      ? (CANCELLED, [$why])
-        : @$names < @{ _candidates($wanted, $offered) }     ? _tls_needed()
-        :                                 _nothing_fits($offered, $wanted));
+          defined $why                                  ? (CANCELLED, [$why])
+        : @$names < @{ _candidates($wanted, $offered) } ? _tls_needed()
+        :                                                 _nothing_fits($offered, $wanted)
+    );
     return;
 }
 
@@ -399,7 +408,8 @@ sub _start_client {
         my $client = do {
             local ($@, $SIG{__DIE__});
             eval { $sasl->client_new('smtp', ${*$self}{net_smtp_host}, 0) };
-        } or last;
+            }
+            or last;
         my $first  = $client->client_start;
         my $failed = $client->mechanism;
         return ($client, $first) if defined $first && defined $failed;
@@ -434,14 +444,16 @@ sub _answer {
 # Not every client can tell.
 sub _error_of {
     my ($client) = @_;
-    my $why = $client->can('error') ? $client->error : undef;
+    my $why      = $client->can('error') ? $client->error : undef;
     return defined $why ? "$why" : '';
 }
 
 sub _judge {
     my ($self, $talk, $client) = @_;
-    return _talk_believe($talk, _is_proved($client),
-        'success reported, but the server has not proved who it is');
+    return _talk_believe(
+        $talk, _is_proved($client),
+        'success reported, but the server has not proved who it is'
+    );
 }
 
 # Mechanisms in which the server owes a proof.
@@ -459,7 +471,7 @@ sub _is_proved {
     # In its family need_step is false after an error as well.
     return 0 if $client->isa('Authen::SASL::Perl');
     return $client->need_step ? 0 : 1 if $client->can('need_step');
-    return $asked ? 0 : 1;
+    return $asked             ? 0 : 1;
 }
 
 # Closes the session of a talk that does not come to its end.

@@ -7,9 +7,9 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
+use Carp  ();
 use Errno ();
-use mro ();
+use mro   ();
 use Net::SMTP::XS::OpenSSL;
 use Net::SMTP::XS::TLS::Certificate;
 use Net::SMTP::XS::TLS::Context;
@@ -61,19 +61,17 @@ sub _bare_name {
 # Whom the connection is with, by the options and the object.
 sub _target {
     my ($smtp, $context, $arg) = @_;
-    my $name = _bare_name(
-        $arg->{SSL_verifycn_name} || $smtp->host // $smtp->peerhost // '');
-    my $sni = $arg->{SSL_hostname} // $name;
+    my $name   = _bare_name($arg->{SSL_verifycn_name} || $smtp->host // $smtp->peerhost // '');
+    my $sni    = $arg->{SSL_hostname} // $name;
     my $verify = $name;
 
     $verify =~ s/%.*//s if $verify =~ /:/;    # an address may have a zone
     if ($verify eq '' && !$context->names_nobody) {
         return _failed($smtp, 'Cannot determine peer hostname for verification');
     }
-    my $key = $arg->{SSL_session_key}
-        // join ':', $name, $smtp->peerport // '';
+    my $key = $arg->{SSL_session_key} // join ':', $name, $smtp->peerport // '';
     return {
-        sni     => length $sni ? "$sni" : undef,
+        sni     => length $sni    ? "$sni"  : undef,
         verify  => length $verify ? $verify : undef,
         key     => $key,
         trap    => $arg->{SSL_error_trap},
@@ -85,7 +83,7 @@ sub _target {
 # themselves, returns false for those that do not work here.
 sub _context {
     my ($smtp, %option) = @_;
-    my $arg = { Net::SMTP::XS::TLS::Context::options(%option) };
+    my $arg     = { Net::SMTP::XS::TLS::Context::options(%option) };
     my $context = Net::SMTP::XS::TLS::Context->from_options($arg)
         or return _failed($smtp, $@);
     return ($context, $arg);
@@ -102,10 +100,11 @@ sub _why {
     my ($smtp, $result) = @_;
     my $host = $smtp->host // 'the server';
     return 'SSL connect attempt failed: '
-        . ($result == TIMED_OUT
+        . (
+        $result == TIMED_OUT
         ? "$host did not finish the handshake within the Timeout"
-        : 'the connection was closed during the handshake')
-        if $result != FAILED;
+        : 'the connection was closed during the handshake'
+        ) if $result != FAILED;
     my $why = _error($smtp) // 'for no known reason';
     return $why =~ /fail|clear|\Q$host\E/ ? $why : "SSL connect attempt failed: $host: $why";
 }
@@ -122,7 +121,7 @@ sub _give_up {
     _fail($smtp) if $result == FAILED;
     $smtp->close if defined fileno $smtp;
     $! = Errno::ETIMEDOUT() if $result == TIMED_OUT;
-    die $trap_died          if !$trapped;
+    die $trap_died if !$trapped;
     return _failed($smtp, $why);
 }
 
@@ -135,9 +134,11 @@ sub _handshake {
     delete ${*$smtp}{net_smtp_tls_error};
     my $result;
     my $lived = eval {
-        $result = _start($smtp, $context->config,
+        $result = _start(
+            $smtp, $context->config,
             @{$target}{qw(sni verify key)},
-            scalar $context->judge($target->{verify}));
+            scalar $context->judge($target->{verify})
+        );
         1;
     };
     if (!$lived) {
@@ -216,7 +217,8 @@ sub _take_off {
     my $tied = tied *$smtp;
     no warnings 'untie';
     untie *$smtp
-        if ref $tied && Scalar::Util::blessed($tied)
+        if ref $tied
+        && Scalar::Util::blessed($tied)
         && $tied->isa('Net::SMTP::XS::TLS::Handle');
 }
 
@@ -277,8 +279,8 @@ sub sock_certificate {
 }
 
 sub peer_certificates { _live($_[0]) ? _certificates($_[0]) : () }
-sub issuer_name  { $_[0]->peer_certificate('issuer') }
-sub subject_name { $_[0]->peer_certificate('subject') }
+sub issuer_name       { $_[0]->peer_certificate('issuer') }
+sub subject_name      { $_[0]->peer_certificate('subject') }
 
 sub dump_peer_certificate {
     my ($self) = @_;
@@ -288,7 +290,7 @@ sub dump_peer_certificate {
 
 sub get_fingerprint_bin {
     my ($self, $digest, $cert, $of_key) = @_;
-    $cert ||= peer_certificate($self) or return;
+    $cert   ||= peer_certificate($self) or return;
     $digest ||= 'sha256';
     my $octets = $cert->fingerprint_bin($digest, $of_key ? 1 : 0);
     die "Digest algorithm $digest is not available" if !defined $octets;
@@ -319,7 +321,8 @@ sub ocsp_resolver {
 sub peek {
     my ($self, undef, $len, $offset) = @_;
     _live($self) or return;
-    my $more = Net::SMTP::XS::TLS::Handle::_buffered($self)
+    my $more
+        = Net::SMTP::XS::TLS::Handle::_buffered($self)
         ? STARTED
         : Net::SMTP::XS::TLS::Handle::_more($self);
     return if $more > Net::SMTP::XS::TLS::Handle::ENDED();
@@ -333,17 +336,17 @@ sub want_write { errstr($_[0]) == 3 }
 
 # --- what the class can do ---------------------------------------------------
 
-sub can_client_sni    {1}
-sub can_server_sni    {''}
-sub can_multi_cert    {1}
-sub can_npn           {''}
-sub can_alpn          {1}
-sub can_ecdh          {'auto'}
+sub can_client_sni    { 1 }
+sub can_server_sni    { '' }
+sub can_multi_cert    { 1 }
+sub can_npn           { '' }
+sub can_alpn          { 1 }
+sub can_ecdh          { 'auto' }
 sub can_ipv6          { Net::SMTP::XS->can_inet6 || '' }
-sub can_ocsp          {1}
-sub can_ticket_keycb  {''}
-sub can_pha           {1}
-sub can_partial_chain {1}
+sub can_ocsp          { 1 }
+sub can_ticket_keycb  { '' }
+sub can_pha           { 1 }
+sub can_partial_chain { 1 }
 
 # --- the way here --------------------------------------------------------------
 

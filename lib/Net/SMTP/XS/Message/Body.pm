@@ -30,7 +30,7 @@ sub _wrong { die { rule => $_[0] } }
 
 sub new {
     my ($class, undef) = @_;
-    return bless { at => 0, items => [ \$_[1] ] }, $class    # as it mostly is
+    return bless { at => 0, items => [\$_[1]] }, $class    # as it mostly is
         if defined $_[1] && !ref $_[1] && ref \$_[1] eq 'SCALAR' && !utf8::is_utf8($_[1]);
     my $type = Scalar::Util::reftype($_[1]) || '';
     my $self = bless { at => 0 }, $class;
@@ -43,10 +43,12 @@ sub new {
     elsif (Scalar::Util::blessed($_[1]) && overload::Method($_[1], '""')) {
         $self->_take_strings(\"$_[1]");
     }
-    elsif ($type eq 'ARRAY')          { $self->_take_strings(map { \$_ } @{ $_[1] }) }
-    elsif (!ref $_[1])                { $self->_take_strings(\$_[1]) }
+    elsif ($type eq 'ARRAY') {
+        $self->_take_strings(map { \$_ } @{ $_[1] });
+    }
+    elsif (!ref $_[1])                       { $self->_take_strings(\$_[1]) }
     elsif ($type =~ /\A(?:SCALAR|LVALUE)\z/) { $self->_take_strings($_[1]) }
-    else                              { _wrong(RULE) }
+    else                                     { _wrong(RULE) }
     return $self;
 }
 
@@ -88,7 +90,7 @@ sub rewind {
 sub next {
     my ($self) = @_;
     if ($self->{items}) {
-        while (my $item = $self->{items}[ $self->{at}++ ]) {
+        while (my $item = $self->{items}[$self->{at}++]) {
             return $item if length $$item;
         }
         return;
@@ -102,7 +104,7 @@ sub next {
 
 sub _read {
     my ($self) = @_;
-    my $n = read $self->{handle}, my $octets, BLOCK;
+    my $n      = read $self->{handle}, my $octets, BLOCK;
     die "Data: read: $!\n" if !defined $n;
     return $octets;
 }
@@ -116,9 +118,9 @@ sub measure {
 
     while (my $piece = $self->next) {
         $raw += length $$piece;
-        $lf  += ($$piece =~ tr/\n//);
+        $lf += ($$piece =~ tr/\n//);
         my $here = ($$piece =~ tr/\r//);
-        $cr += $here;
+        $cr    += $here;
         $pairs += _count_pairs($piece) if $here;
         $pairs++ if $last eq "\r" && substr($$piece, 0, 1) eq "\n";
         $eight_bit ||= $$piece =~ /[\x80-\xff]/;
@@ -128,7 +130,7 @@ sub measure {
     my $bare = $cr - $pairs;
     my $size = $raw + $lf - $pairs;
     $size += $bare if $convert;
-    $size += 2     if $raw && $last ne "\n" && !($convert && $last eq "\r");
+    $size += 2 if $raw && $last ne "\n" && !($convert && $last eq "\r");
     return { raw => $raw, size => $size, eight_bit => $eight_bit, bare_cr => $bare > 0 };
 }
 

@@ -39,28 +39,29 @@ sub send_one {
     my $run = bless {
         smtp         => $smtp,
         message      => $message,
-        recipients   => [ map { { address => $_->{address} } } @{ $message->{to} } ],
+        recipients   => [map { { address => $_->{address} } } @{ $message->{to} }],
         began        => Time::HiRes::time(),
         timeout      => scalar $smtp->timeout,
         round_trips  => 0,
         transactions => 0,
         octets       => 0,
-    }, __PACKAGE__;
+        },
+        __PACKAGE__;
     my $lived = eval { _run($run); 1 };
-    my $why = $@;
+    my $why   = $@;
     $smtp->timeout($run->{timeout}) if defined $message->{Deadline};
     die $why if !$lived;
     return _result($run);
 }
 
 sub _run {
-    my ($run) = @_;
+    my ($run)   = @_;
     my $message = $run->{message};
     my $body    = $message->{body};
 
     $run->{measure} = $body->measure($message->{bare_cr} eq 'convert') if $body->can_rewind;
     my $refusal = _unfit($run) || _unable($run);
-    my @todo = 0 .. $#{ $message->{to} };
+    my @todo    = 0 .. $#{ $message->{to} };
     return _decide($run, unsent => $refusal, @todo) if $refusal;
     my $gone = _gone($run);
     return _decide($run, deferred => $gone, @todo) if $gone;
@@ -139,21 +140,21 @@ sub _offers { return scalar $_[0]{smtp}->supports($_[1]) }
 
 # What only informs: left out where the server does not know it.
 my @informing = (
-    [Size   => 'SIZE'], [Return => 'DSN'], [Envelope => 'DSN'], [ENVID => 'DSN'],
-    [AUTH   => 'AUTH'], [XVERP => 'XVERP'], [Priority => 'MT-PRIORITY'],
+    [Size => 'SIZE'], [Return => 'DSN'],   [Envelope => 'DSN'], [ENVID => 'DSN'],
+    [AUTH => 'AUTH'], [XVERP  => 'XVERP'], [Priority => 'MT-PRIORITY'],
 );
 
 # What changes who gets the message: without it the message is not sent.
 my @binding = (
-    [RequireTLS => 'REQUIRETLS', NO_REQUIRETLS],
-    [DeliverBy  => 'DELIVERBY',  NO_FEATURE],
+    [RequireTLS => 'REQUIRETLS',    NO_REQUIRETLS],
+    [DeliverBy  => 'DELIVERBY',     NO_FEATURE],
     [HoldFor    => 'FUTURERELEASE', NO_FEATURE],
     [HoldUntil  => 'FUTURERELEASE', NO_FEATURE],
 );
 
 # The message itself cannot be sent as it is.
 sub _unfit {
-    my ($run) = @_;
+    my ($run)   = @_;
     my $message = $run->{message};
     my $measure = $run->{measure};
     my $binary  = ($message->{Bits} // '') eq 'binary';
@@ -163,8 +164,8 @@ sub _unfit {
         return _local(BAD_CONTENT, "the body has a CR that no LF follows, and BareCR is 'refuse'")
             if $measure->{bare_cr} && $message->{bare_cr} eq 'refuse' && !$binary;
     }
-    my $limit = _offers($run, 'SIZE') || 0;
-    my ($size) = sort { $b <=> $a } grep {defined} @{$run}{'size'}, $message->{Size}, 0;
+    my $limit  = _offers($run, 'SIZE') || 0;
+    my ($size) = sort { $b <=> $a } grep { defined } @{$run}{'size'}, $message->{Size}, 0;
     return _local(TOO_BIG, "the server takes at most $limit octets, the message has $size")
         if $limit =~ /\A[1-9]\d*\z/ && $size > $limit;
     return;
@@ -173,9 +174,9 @@ sub _unfit {
 # The server cannot do what the options, or the addresses, need.  Otherwise
 # sets the options of mail.
 sub _unable {
-    my ($run) = @_;
+    my ($run)   = @_;
     my $message = $run->{message};
-    my %mail = map { defined $message->{$_} ? ($_ => $message->{$_}) : () }
+    my %mail    = map { defined $message->{$_} ? ($_ => $message->{$_}) : () }
         qw(Size Return Bits Envelope ENVID AUTH SMTPUTF8 DeliverBy HoldFor HoldUntil
         Priority RequireTLS);
     delete @mail{ grep { !$mail{$_} } grep { exists $mail{$_} } qw(SMTPUTF8 RequireTLS) };
@@ -199,7 +200,7 @@ sub _leave_out {
     my ($run, $mail) = @_;
     my $to = $run->{message}{to};
     my %missing;
-    for my $option (@informing, [ SMTPUTF8 => 'SMTPUTF8' ]) {
+    for my $option (@informing, [SMTPUTF8 => 'SMTPUTF8']) {
         my ($name, $extension) = @$option;
         next if !exists $mail->{$name} || defined _offers($run, $extension);
         delete $mail->{$name};
@@ -238,17 +239,22 @@ sub _choose_paths {
     my ($run, $mail) = @_;
     my $message = $run->{message};
     my $utf8    = defined _offers($run, 'SMTPUTF8');
-    my @path    = ([ $message->{from}, \$run->{from} ],
-        map { [ $_->{path}, \$_->{ascii_path} ] } @{ $message->{to} });
+    my @path    = (
+        [$message->{from}, \$run->{from}],
+        map { [$_->{path}, \$_->{ascii_path}] } @{ $message->{to} }
+    );
 
     for my $path (grep { $_->[0] =~ /[^\x00-\x7f]/ } @path) {
         if ($utf8) { $mail->{SMTPUTF8} = 1; next }
         return _local(NO_UTF8, "the server does not offer SMTPUTF8, which $path->[0] needs")
             if $path->[0] =~ /[^\x00-\x7f].*\@/s || $path->[0] !~ /\@/;
         my ($ascii) = Net::SMTP::XS::Message::ascii_path($path->[0]);
-        return _local(NO_UTF8, "the server does not offer SMTPUTF8; the domain of $path->[0] needs it, or "
-                . join(' or ', Net::SMTP::XS::Message::idn_modules()) . ' to be written in ASCII')
-            if !defined $ascii;
+        return _local(
+            NO_UTF8,
+            "the server does not offer SMTPUTF8; the domain of $path->[0] needs it, or "
+                . join(' or ', Net::SMTP::XS::Message::idn_modules())
+                . ' to be written in ASCII'
+        ) if !defined $ascii;
         ${ $path->[1] } = $ascii;
     }
     return;
@@ -377,8 +383,8 @@ sub _reset {
 sub _transaction {
     my ($run, @todo) = @_;
     my $message = $run->{message};
-    my @group = _group($run, @todo);
-    my @rest  = splice @todo, scalar @group;
+    my @group   = _group($run, @todo);
+    my @rest    = splice @todo, scalar @group;
 
     if (!_mail($run)) {
         _decide_by_reply($run, $run->{reply}, @group, @rest);
@@ -417,9 +423,9 @@ sub _wire_form {
 }
 
 sub _mail {
-    my ($run) = @_;
+    my ($run)   = @_;
     my $message = $run->{message};
-    my $from = _wire_form($message->{from_given}, $message->{from}, $run->{from});
+    my $from    = _wire_form($message->{from_given}, $message->{from}, $run->{from});
     $run->{transactions}++;
     ${ *{ $run->{smtp} } }{net_smtp_mails}++;
     return _ask($run, 'mail', mail => $from, %{ $run->{mail} });
@@ -431,7 +437,7 @@ sub _recipients {
     my ($run, @group) = @_;
     my (@accepted, @later);
     while (defined(my $i = shift @group)) {
-        my $to = $run->{message}{to}[$i];
+        my $to      = $run->{message}{to}[$i];
         my $address = _wire_form(@$to{qw(address path ascii_path)});
         if (_ask($run, 'rcpt', recipient => $address, _dsn($run, $to))) {
             push @accepted, $i;
@@ -448,7 +454,8 @@ sub _recipients {
 
 sub _is_for_later {
     my ($run) = @_;
-    return $run->{reply}{code} eq TOO_MANY_FOR_NOW
+    return
+           $run->{reply}{code} eq TOO_MANY_FOR_NOW
         && $run->{message}{SkipBad}
         && $run->{message}{body}->can_rewind;
 }
@@ -460,8 +467,8 @@ sub _dsn {
     return {} if !$run->{dsn};
     my $notify = $to->{Notify} // $run->{message}{Notify};
     return {
-        (defined $notify ? (Notify => ref $notify ? $notify : [$notify]) : ()),
-        (defined $to->{ORcpt} ? (ORcpt => $to->{ORcpt}) : ()),
+        (defined $notify      ? (Notify => ref $notify ? $notify : [$notify]) : ()),
+        (defined $to->{ORcpt} ? (ORcpt  => $to->{ORcpt})                      : ()),
     };
 }
 
@@ -500,7 +507,10 @@ sub _from_caller {
     my $value;
     return $value if eval { $value = $code->(); 1 };
     my $why = $@;
-    { local $@; eval { $give_up->() } }
+    {
+        local $@;
+        eval { $give_up->() }
+    }
     die $why;
 }
 
@@ -552,6 +562,7 @@ sub _send_chunks {
         _from_caller(sub { _progress($run) }, $reset) if $last;
         ${*$smtp}{net_smtp_chunking} = 1;
         my $ok = $last ? _ask($run, end => bdatlast => $chunk) : _ask($run, body => bdat => $chunk);
+
         if ($last) {
             _end($run, $ok, @accepted);
             _reset($run) if !$ok;
@@ -575,8 +586,8 @@ sub _encoder {
     return sub {
         my ($octets, $is_end) = @_;
         $octets = $held . $octets;
-        $held = '';
-        $held = chop $octets if !$is_end && $octets =~ /\r\z/;
+        $held   = '';
+        $held   = chop $octets if !$is_end && $octets =~ /\r\z/;
         die "send_message: BareCR: the body has a CR that no LF follows\n"
             if $rule eq 'refuse' && $octets =~ /\r(?!\n)/;
         $octets =~ s/\r(?!\n)/\r\n/g if $rule eq 'convert';
@@ -593,13 +604,13 @@ sub _end {
     my $lmtp = ${ *{ $run->{smtp} } }{net_smtp_lmtp};
     while (@accepted) {
         my @answered = $lmtp ? shift @accepted : splice @accepted;
-        my $reply = $run->{reply};
+        my $reply    = $run->{reply};
         if (!defined $reply->{code}) {
             _decide($run, unknown => $reply, @answered, @accepted);
             last;
         }
-        if   ($ok) { _decide($run, accepted => $reply, @answered) }
-        else       { _decide_by_reply($run, $reply, @answered) }
+        if ($ok) { _decide($run, accepted => $reply, @answered) }
+        else     { _decide_by_reply($run, $reply, @answered) }
         last if !@accepted;
         $run->{round_trips}++;
         $ok = _answered($run, 'end', $run->{smtp}->response eq '2');

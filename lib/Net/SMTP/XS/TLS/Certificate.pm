@@ -7,7 +7,7 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
+use Carp         ();
 use Scalar::Util ();
 
 our $VERSION  = '0.01';
@@ -15,21 +15,22 @@ our @CARP_NOT = qw(Net::SMTP::XS::TLS);
 
 # Net::SSLeay's functions take a number for a pointer: they must not get one.
 use overload
-    'bool' => sub {1},
+    'bool' => sub { 1 },
     '""'   => sub { overload::StrVal($_[0]) },
     '=='   => sub { _same(@_) },
     'eq'   => sub { _same(@_) },
     '!='   => sub { !_same(@_) },
     'ne'   => sub { !_same(@_) },
     '0+'   => sub {
-        Carp::croak('a certificate of Net::SMTP::XS is no handle of '
-                . 'Net::SSLeay: ask it for pem or der');
+    Carp::croak(
+        'a certificate of Net::SMTP::XS is no handle of ' . 'Net::SSLeay: ask it for pem or der');
     },
     fallback => 1;
 
 sub _same {
     my ($one, $other) = @_;
-    return Scalar::Util::blessed($other)
+    return
+           Scalar::Util::blessed($other)
         && $other->isa(__PACKAGE__)
         && $one->der eq $other->der;
 }
@@ -48,8 +49,7 @@ my %field = (
 sub field {
     my ($cert, $name, $method) = @_;
     my $getter = $field{$name}
-        or Carp::croak("invalid argument for $method, valid are: "
-            . join ' ', sort keys %field);
+        or Carp::croak("invalid argument for $method, valid are: " . join ' ', sort keys %field);
     return $cert->$getter;
 }
 

@@ -7,10 +7,10 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
+use Carp                  ();
 use Hash::Util::FieldHash ();
-use Scalar::Util ();
-use Symbol ();
+use Scalar::Util          ();
+use Symbol                ();
 
 our $VERSION  = '0.01';
 our @CARP_NOT = qw(Net::SMTP::XS Net::SMTP::XS::TLS);
@@ -57,11 +57,11 @@ my %only = (
 
 # Why some options of IO::Socket::SSL are not there.
 my %because = (
-    SSL_cert => 'it takes handles of Net::SSLeay: use SSL_cert_file',
-    SSL_key  => 'it takes handles of Net::SSLeay: use SSL_key_file',
-    SSL_create_ctx_callback  => 'it is given a handle of Net::SSLeay',
-    SSL_ocsp_staple_callback => 'it is given a handle of Net::SSLeay',
-    SSL_npn_protocols        => 'NPN is gone from TLS: use SSL_alpn_protocols',
+    SSL_cert                  => 'it takes handles of Net::SSLeay: use SSL_cert_file',
+    SSL_key                   => 'it takes handles of Net::SSLeay: use SSL_key_file',
+    SSL_create_ctx_callback   => 'it is given a handle of Net::SSLeay',
+    SSL_ocsp_staple_callback  => 'it is given a handle of Net::SSLeay',
+    SSL_npn_protocols         => 'NPN is gone from TLS: use SSL_alpn_protocols',
     SSL_verifycn_publicsuffix => 'the public suffix rule is built in',
 );
 
@@ -70,6 +70,7 @@ my %because = (
 # That module adds its defaults to a caller's arguments, and has done with
 # them when the context is there already.
 {
+
     package Net::SMTP::XS::TLS::Context::Ready;
     sub isa { $_[1] eq 'IO::Socket::SSL::SSL_Context' || UNIVERSAL::isa(@_) }
 }
@@ -79,7 +80,7 @@ sub _with_defaults {
     return %arg if !$INC{'IO/Socket/SSL.pm'};
 
     my $ready = bless { context => 1 }, 'Net::SMTP::XS::TLS::Context::Ready';
-    my %all = (%arg, SSL_reuse_ctx => $ready);
+    my %all   = (%arg, SSL_reuse_ctx => $ready);
     local $IO::Socket::SSL::SSL_ERROR;
     IO::Socket::SSL::configure_SSL(Symbol::gensym(), \%all)
         or Carp::croak("cannot read IO::Socket::SSL's defaults");
@@ -113,7 +114,7 @@ sub _refuse_unknown {
     for my $name (sort keys %$arg) {
         next if $known{$name} || $idle{$name};
         next if $only{$name} && $only{$name}->($arg->{$name});
-        my $value = $only{$name} ? " => $arg->{$name}" : '';
+        my $value = $only{$name}    ? " => $arg->{$name}" : '';
         my $why   = $because{$name} ? ": $because{$name}" : '';
         Carp::croak("$name$value is not supported by Net::SMTP::XS$why");
     }
@@ -177,8 +178,7 @@ sub rules {
         return ({ scheme => 'none' }, $scheme->{callback})
             if !%$scheme || $scheme->{callback};
         %field = map { $_ => $scheme->{$_} }
-            grep { defined $scheme->{$_} }
-            qw(wildcards_in_cn wildcards_in_alt check_cn ip_in_cn);
+            grep { defined $scheme->{$_} } qw(wildcards_in_cn wildcards_in_alt check_cn ip_in_cn);
     }
     else {
         %field = (scheme => "$scheme");
@@ -203,8 +203,8 @@ sub _anchor {
         push @{ $field->{ca_paths} }, $anchor;
     }
     elsif ($anchor =~ /\A[0-9]+\z/ && !-e $anchor) {
-        Carp::croak('SSL_ca takes PEM text, files and directories, '
-                . 'not handles of Net::SSLeay');
+        Carp::croak(
+            'SSL_ca takes PEM text, files and directories, ' . 'not handles of Net::SSLeay');
     }
     else {
         _refuse_unreadable(SSL_ca => $anchor);
@@ -239,7 +239,7 @@ sub _anchors {
 
 sub _refuse_missing {
     my ($paths) = @_;
-    return if grep {-d} map { split /:/ } @$paths;
+    return if grep { -d } map { split /:/ } @$paths;
     Carp::croak("SSL_ca_path @$paths does not exist");
 }
 
@@ -300,8 +300,7 @@ sub _cache {
     }
     if (Scalar::Util::blessed($cache)) {
         return $cache if $cache->isa('Net::SMTP::XS::TLS::SessionCache');
-        return $cache_behind{$cache}
-            //= Net::SMTP::XS::TLS::SessionCache->new($cache->{room} || 1)
+        return $cache_behind{$cache} //= Net::SMTP::XS::TLS::SessionCache->new($cache->{room} || 1)
             if $cache->isa('IO::Socket::SSL::Session_Cache');
     }
     Carp::croak('SSL_session_cache must be a Net::SMTP::XS::TLS::SessionCache');
@@ -327,12 +326,12 @@ sub _fields {
         _keylog($arg->{SSL_keylog}),
         verify_mode     => $verify,
         verify_callback => $self->{callback} || $name_callback ? 1 : 0,
-        check_crl       => $arg->{SSL_check_crl} ? 1 : 0,
-        pins            => [map {"$_"} ref $pins ? @$pins : $pins // ()],
-        alpn            => [map {"$_"} @{ $alpn || [] }],
+        check_crl       => $arg->{SSL_check_crl}               ? 1 : 0,
+        pins            => [map { "$_" } ref $pins ? @$pins : $pins // ()],
+        alpn            => [map { "$_" } @{ $alpn || [] }],
         identity        => _identity($self->{callback}, $name_callback),
         sessions        => scalar _cache($arg),
-        map { $scalar{$_} => "$arg->{$_}" }
+        map      { $scalar{$_} => "$arg->{$_}" }
             grep { defined $arg->{$_} } keys %scalar,
     };
 }
@@ -389,7 +388,7 @@ sub from_options {
     my $self   = bless {}, $class;
     my $fields = $self->_fields($arg);
     $self->{names_nobody} = !$fields->{verify_mode} || ($fields->{scheme} // '') eq 'none';
-    $self->{config} = _configure($fields, $arg) or return;
+    $self->{config}       = _configure($fields, $arg) or return;
     return $self;
 }
 
@@ -400,7 +399,7 @@ sub names_nobody { $_[0]{names_nobody} }
 
 # What judges the certificates of a connection with a host, or undef.
 sub judge {
-    my ($self, $name) = @_;
+    my ($self,     $name)          = @_;
     my ($callback, $name_callback) = @{$self}{qw(callback name_callback)};
     return if !$callback && !$name_callback;
 
@@ -408,13 +407,17 @@ sub judge {
         my ($ok, $error, $text, $depth, $cert) = @_;
         if ($callback) {
             my $subject = $cert ? $cert->issuer . $cert->subject : '';
-            $ok = $callback->($ok, undef, $subject,
+            $ok = $callback->(
+                $ok, undef, $subject,
                 $error ? Scalar::Util::dualvar($error, $text) : 0,
-                $cert, $depth);
+                $cert, $depth
+            );
         }
         return $ok if !$ok || !$name_callback || $depth > 0;
-        return $name_callback->($name // 'unknown',
-            $cert->common_name, $cert->alt_names);
+        return $name_callback->(
+            $name // 'unknown',
+            $cert->common_name, $cert->alt_names
+        );
     };
 }
 

@@ -7,8 +7,8 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
-use Errno ();
+use Carp         ();
+use Errno        ();
 use Scalar::Util ();
 
 our $VERSION = '0.01';
@@ -163,8 +163,10 @@ sub PRINTF {
 sub WRITE {
     my ($self, $text, $len, $offset) = @_;
     $offset ||= 0;
-    return _put($$self,
-        defined $len ? substr $text, $offset, $len : substr $text, $offset);
+    return _put(
+        $$self,
+        defined $len ? substr $text, $offset, $len : substr $text, $offset
+    );
 }
 
 # --- the handle ------------------------------------------------------------------
@@ -182,7 +184,7 @@ sub CLOSE {
     return close $smtp;
 }
 
-sub BINMODE {1}
+sub BINMODE { 1 }
 sub TELL    { $! = Errno::ESPIPE(); return -1 }
 sub SEEK    { $! = Errno::ESPIPE(); return 0 }
 sub UNTIE   { }
