@@ -180,7 +180,7 @@ my @scenarios = (
         $s->datasend("first\n");
         stderr_of(sub { $s->debug(1); $s->datasend("second\nVRFY x\n") });
         $s->debug(0);
-        $s->close;
+        $t->part($s);
         return;
     },
         { wire => qr/^\.\r\nNOOP\r\nsecond\r\nVRFY x\r\n/m },

@@ -69,6 +69,7 @@ sub every_method {
                 my $s = $t->connect(defined $more{timeout} ? (wait => $more{timeout}) : ());
                 $t->list($s, @$call);
                 $t->note($call->[0] => $s->code, $s->message, defined fileno $s ? 1 : 0);
+                $t->part($s);
                 $s->close;
             }
         },

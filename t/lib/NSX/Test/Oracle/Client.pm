@@ -6,6 +6,7 @@ package NSX::Test::Oracle::Client;
 #   $t->refused_port               a port that refuses
 #   $t->connect(ARGS)              the class's new, on the server, Timeout 60; wait => SECS is
 #                                  the timeout of what comes after it
+#   $t->part($obj)                 ends the connection so that the server has read all of it
 #   $t->scalar($obj, METHOD, ARGS) one watched call; also list, void
 #   $t->scalar(sub { ... })        the same for any code
 #   $t->each_context(...)          the same call as list, as scalar, as void
@@ -36,7 +37,7 @@ use Storable ();
 use Time::HiRes ();
 
 use constant {
-    PARTING  => 2,         # seconds we wait for the server's end
+    PARTING  => 10,        # seconds we wait for the server's end
     FAR      => 30,        # seconds, more than a busy machine takes
     INTERVAL => 20_000,    # microseconds
 };
@@ -78,14 +79,14 @@ sub _play {
     $t->{errno} = $scenario->{errno};
     $calls->($t, $smtp);
     $t->state($smtp);
-    _part_gently($smtp);
+    $t->part($smtp);
     return;
 }
 
 # To close with replies unread is to reset, and that takes from the server what
 # it has not read yet; so that the wire is complete, read to its end first.
-sub _part_gently {
-    my $smtp = shift;
+sub part {
+    my ($t, $smtp) = @_;
     my $fd = fileno $smtp;
     return if !defined $fd or !-S $smtp;
     shutdown $smtp, 1;
