@@ -1,13 +1,18 @@
 #!perl
 # send_message to three recipients, one of them refused, cut after each octet
-# that the server receives or sends: by FIN, by RST, by silence. What the result says must be what an independent model makes of the
-# octets that did pass: unknown only where the end of the message was sent,
-# accepted only with the reply, never deferred where the server has it all.
+# that the server receives or sends: by FIN, by RST, by silence; in the clear, in
+# TLS and behind STARTTLS. What the result says must be what an independent model
+# makes of the octets that did pass: unknown only where the end of the message was
+# sent, accepted only with the reply, never deferred where the server has it all.
+#
+# Under TLS the server's octets are a record each. It is cut behind each record,
+# ours and the client's, and inside of records; there also with a close_notify.
 use strict;
 use warnings;
-use lib 't/lib';
+use lib 't/lib', 'xt/lib';
 
 use Net::SMTP::XS;
+use NSX::Author::Cut;
 use NSX::Test::Server;
 use Storable ();
 use Test::More;
@@ -19,6 +24,8 @@ use constant {
     TIMEOUT => 0.4,    # of a client that meets silence
     PATIENT => 20,     # of one that must not time out
     SAMPLE  => 7,      # silence after each so manieth octet, and around the ends of lines
+    INSIDE  => 29,     # a cut inside each so manieth record of ours
+    HEADER  => 5,      # octets of a record's header
 };
 
 my @to = ('bob@test', 'bad@test', 'carol@test');
@@ -37,48 +44,14 @@ my @modes = (
 
 # ---- the server's side of a connection
 
-{
-    package CutConnection;
-    our @ISA = ('NSX::Test::Server::Connection');
-    my @kept;    # whose destruction would close another's descriptor
-
-    # The last octet before the cut is not answered.
-    sub send {
-        my ($self, @octets) = @_;
-        return $self->_be_cut if $self->{cut} && !$self->unread && $self->_room('received') <= 0;
-        return $self->SUPER::send(@octets);
-    }
-
-    # As there, but what still comes is kept: it shows what the client handed over.
-    sub silence {
-        my $self = shift;
-        @$self{qw(end pending)} = ('cut', '');
-        while ($self->{server}->wait_for($self->{fh}, 0)) {
-            $! = 0;
-            my $n = sysread $self->{fh}, my $late, 65536;
-            if ($n) { $self->{late} .= $late; next }
-            last if defined $n || !$!{EAGAIN} && !$!{EINTR};
-        }
-        return;
-    }
-
-    sub reset {
-        my $self = shift;
-        my $fh = delete $self->{fh} or return;
-        setsockopt $fh, Socket::SOL_SOCKET(), Socket::SO_LINGER(), pack 'ii', 1, 0;
-        POSIX::close(fileno $fh);
-        push @kept, $fh;
-        $self->{end} = 'closed';
-        return;
-    }
-}
-
 sub serve {
     my ($conn, $job, $cut) = @_;
-    bless $conn, 'CutConnection';
+    my $tls = $job->{tls} || '';
+    if ($tls eq 'TLS') { NSX::Author::Cut::TLS->start($conn) }
+    else { bless $conn, $tls ? 'NSX::Author::Cut::TLS' : 'NSX::Author::Cut' }
     my $table = {
-        lmtp => $job->{lmtp}, extensions => [qw(PIPELINING CHUNKING)],
-        replies => { END => "250-2.0.0 it is\r\n250 2.0.0 queued" },
+        lmtp => $job->{lmtp}, extensions => [ qw(PIPELINING CHUNKING), $tls eq 'STARTTLS' ? $tls : () ],
+        replies => { END => "250-2.0.0 it is\r\n250 2.0.0 queued", STARTTLS => \'start_tls' },
         $cut ? (cut => $cut) : (),
     };
     NSX::Test::Server::Session->new($table, $conn, { messages => [] })->run;
@@ -87,12 +60,18 @@ sub serve {
 
 # ---- the client's side
 
+my %security = (
+    ''       => [],
+    TLS      => [ SSL => 1, SSL_ca_file => 't/certs/ca.pem' ],
+    STARTTLS => [ StartTLS => 'required', SSL_ca_file => 't/certs/ca.pem' ],
+);
+
 sub send_one {
     my ($job, $server) = @_;
     my $began = Time::HiRes::time();
     my $timeout = $job->{how} eq 'silence' ? TIMEOUT : PATIENT;
     my $smtp = Net::SMTP::XS->new($server->host, Port => $server->port, Timeout => PATIENT,
-        $job->{lmtp} ? (Protocol => 'lmtp') : ())
+        $job->{lmtp} ? (Protocol => 'lmtp') : (), @{ $security{ $job->{tls} || '' } })
         or return { failed => "$@" };
     $smtp->timeout($timeout);
     my $result = eval {
@@ -129,7 +108,7 @@ sub begins {
     my ($conn) = @_;
     $conn->{in} =~ /\A[^\n]*\n/ or return;
     my $in = $+[0];
-    $conn->{out} =~ /\A[^\n]*\n(?:250-[^\n]*\n)*250 [^\n]*\n/ or return;
+    $conn->{out} =~ /\A(?:220[^\n]*\n)?(?:250-[^\n]*\n)*250 [^\n]*\n/ or return;
     return ($in, $+[0]);
 }
 
@@ -191,6 +170,7 @@ sub verdict {
 
 sub cuts {
     my ($job, $plain) = @_;
+    return cuts_of_records($job, $plain) if $job->{tls};
     my ($in, $out) = begins($plain);
     my @ends = (
         [ received => $in + 1, length $plain->{in},  $plain->{in} ],
@@ -206,6 +186,28 @@ sub cuts {
         }
     }
     return @cuts;
+}
+
+# Behind records, and in header, text and last octet of some.
+sub cuts_of_records {
+    my ($job, $plain) = @_;
+    my (undef, $out) = begins($plain);
+    my ($greeted, @client) = @{ $plain->{coded_in} };
+    my ($last, @ours) = @{ $plain->{coded_out} }[ $out - 1 .. $#{ $plain->{coded_out} } ];
+    my (%received, %sent);
+    for my $end (@client) {
+        my $n = $greeted + 1;
+        @received{ $n, $n + HEADER - 1, $n + HEADER, int(($n + $end) / 2), $end - 1, $end } = ();
+        $greeted = $end;
+    }
+    for my $i (0 .. $#ours) {
+        my $at_line = substr($plain->{out}, $out + $i - 2, 4) =~ /\n/;
+        $sent{ $ours[$i] } = 1 if $job->{step} == 1 || $at_line || $i % $job->{step} == 0;
+        @sent{ $last + 1, $last + HEADER, $ours[$i] - 1 } = () if $i % INSIDE == 0 && $job->{how} ne 'goodbye';
+        $last = $ours[$i];
+    }
+    return map { my $what = $_->[0]; map +{ $what => $_, how => $job->{how} }, sort { $a <=> $b } keys %{ $_->[1] } }
+        [ coded_received => \%received ], [ coded_sent => \%sent ];
 }
 
 sub start {
@@ -240,16 +242,21 @@ sub finish {
     return @$wrong;
 }
 
+my @tls = ('', NSX::Author::Cut::TLS->missing ? () : qw(TLS STARTTLS));
+note NSX::Author::Cut::TLS->missing if @tls == 1;
+
 my (@jobs, %wrong, @names, %count);
-{
+for my $tls (@tls) {
     for my $mode (@modes) {
         my ($name, $options, %more) = @$mode;
-        my %job = (options => $options, how => 'fin', %more);
+        next if $tls eq 'STARTTLS' && $name !~ /^message/;
+        my %job = (options => $options, how => 'fin', tls => $tls, %more);
+        $name = "$tls, $name" if $tls;
         my ($plain) = play({ %job, cuts => [undef] });
         is $plain->{to}, 'accepted refused accepted', "$name, not cut"
             or do { diag explain $plain; next };
-        for my $how (qw(silence fin rst)) {
-            my $step = $how eq 'silence' ? SAMPLE : 1;
+        for my $how (qw(silence fin rst), $tls ? 'goodbye' : ()) {
+            my $step = $how =~ /^[fr]/ ? 1 : SAMPLE;
             my $title = "$name, $how";
             push @names, $title;
             my @cuts = cuts({ %job, how => $how, step => $step }, $plain->{conn});
