@@ -3,7 +3,7 @@
  *
  * The octets between line ends are found by memchr and moved by memcpy; only
  * the first octet of a line and the one after a chunk's last CR are looked at
- * one by one.
+ * one by one.  Whole lines that fit for certain go in a loop of their own.
  */
 #include "nsx_dot.h"
 
@@ -118,6 +118,34 @@ text(struct nsx_dot *d, struct job *j)
     }
 }
 
+/* Whole lines, from the start of one on, as many as fit however they grow. */
+static void
+whole_lines(struct nsx_dot *d, struct job *j)
+{
+    const char *in = j->in, *lf;
+    char *out = j->out;
+    size_t left = j->n < j->room / 2 ? j->n : j->room / 2, len;
+
+    while (left > 0 && (lf = memchr(in, '\n', left)) != NULL) {
+        if (*in == '.' && !d->lines_only) {
+            *out++ = '.';
+            d->doubled++;
+        }
+        len = (size_t)(lf - in);
+        memcpy(out, in, len);
+        out += len;
+        if (len == 0 || lf[-1] != '\r')
+            *out++ = '\r';
+        *out++ = '\n';
+        left -= len + 1;
+        in = lf + 1;
+    }
+    j->n -= (size_t)(in - j->in);
+    j->room -= (size_t)(out - j->out);
+    j->in = in;
+    j->out = out;
+}
+
 size_t
 nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n, char *out,
                size_t size, size_t *taken)
@@ -125,6 +153,10 @@ nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n, char *out,
     struct job j = { in, n, out, size };
 
     while (j.n > 0 && j.room > 1) {
+        if (d->at == NSX_DOT_BOL && d->bare_cr == NSX_BARE_CR_PASS)
+            whole_lines(d, &j);
+        if (j.n == 0)
+            break;
         if (d->at == NSX_DOT_BOL)
             line_start(d, &j);
         else if (d->at == NSX_DOT_CR)
