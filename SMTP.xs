@@ -995,20 +995,29 @@ _goes_by_methods(op)
   OUTPUT:
     RETVAL
 
-void
-_talk(op, lmtp, mails)
+unsigned
+_mails(op)
     nsx_op_t op
-    int lmtp
-    unsigned mails
-  PPCODE:
-    RETURN_SV(nsx_talk_new(aTHX_ &op, lmtp, mails));
+  CODE:
+    RETVAL = op.obj->session.mails;
+  OUTPUT:
+    RETVAL
+
+U32
+_begin(op)
+    nsx_op_t op
+  CODE:
+    RETVAL = nsx_letter_begin(aTHX_ &op);
+  OUTPUT:
+    RETVAL
 
 void
-_letter(talk, message)
-    SV *talk
+_letter(op, handles, message)
+    nsx_op_t op
+    U32 handles
     HV *message
   PPCODE:
-    RETURN_SV(nsx_letter_new(aTHX_ talk, message));
+    RETURN_SV(nsx_letter_new(aTHX_ &op, handles, message));
 
 void
 _follow(letter, next)

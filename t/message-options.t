@@ -124,6 +124,12 @@ rows(
     { name => 'MAILMAX is reached', server => { extensions => ['LIMITS MAILMAX=1'] },
         send => sub { $_[0]->send_message(message_of()); $_[0]->send_message(message_of()) },
         outcome => 'deferred', reusable => 0, retry => 'bob@test', transactions => 0 },
+    { name => 'MAILMAX counts what mail sent', server => { extensions => ['LIMITS MAILMAX=2'] },
+        send => sub { for (1 .. 2) { $_[0]->mail('eve@test'); $_[0]->reset } $_[0]->send_message(message_of()) },
+        outcome => 'deferred', reusable => 0, transactions => 0, wire => [ ('MAIL FROM:<eve@test>', 'RSET') x 2 ] },
+    { name => 'MAILMAX counts what command sent', server => { extensions => ['LIMITS MAILMAX=1'] },
+        send => sub { $_[0]->command(mail => 'FROM:<eve@test>')->response; $_[0]->reset; $_[0]->send_message(message_of()) },
+        outcome => 'deferred', reusable => 0, transactions => 0, wire => [ 'mail FROM:<eve@test>', 'RSET' ] },
 );
 
 my @wrong = (

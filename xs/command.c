@@ -94,6 +94,12 @@ wipe_command(pTHX_ void *arg)
     nsx_buf_wipe(&((struct nsx_object *)arg)->out);
 }
 
+static enum nsx_verb
+verb_of(const struct nsx_buf *line)
+{
+    return nsx_verb_find((const char *)nsx_buf_data(line), line->len);
+}
+
 /* Credentials do not stay in memory, however the write ends. */
 static int
 write_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how, int more)
@@ -104,6 +110,7 @@ write_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how, int more)
     ENTER;
     if (nsx_is_secret(op, how))
         SAVEDESTRUCTOR_X(wipe_command, op->obj);
+    op->obj->session.mails += verb_of(out) == NSX_VERB_MAIL;
     ok = nsx_write_unit(aTHX_ op, (const char *)nsx_buf_data(out), out->len,
                         more);
     LEAVE;

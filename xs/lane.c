@@ -62,7 +62,7 @@ reply_generally(pTHX_ struct nsx_straight *l, enum nsx_wait waited,
 {
     struct nsx_op op;
 
-    nsx_session_reset(&l->obj->session);
+    nsx_session_pass(&l->obj->session);
     nsx_straight_leave(aTHX_ l, &op);
     if (waited == NSX_WAIT_TIMEOUT)
         (void)nsx_channel_fail(&l->obj->ch, NSX_E_TIMEOUT, "lane");
@@ -107,7 +107,8 @@ exchange(pTHX_ struct nsx_straight *l)
         left = nsx_session_output(s, &n);
         nsx_straight_leave(aTHX_ l, &op);
         left = SvPVX(sv_2mortal(newSVpvn(left, n)));
-        nsx_session_reset(s);
+        nsx_session_sent(s, n);
+        nsx_session_pass(s);
         (void)nsx_write(aTHX_ &op, left, n, 0, NULL);
         return nsx_response(aTHX_ &op);
     }
@@ -158,10 +159,8 @@ command(pTHX_ struct nsx_straight *l, enum nsx_verb verb, const char *text,
     e.code = NSX_E_NONE;
     if (!nsx_straight_is_same_file(aTHX_ l)
         || build(s, text, path, &e) != NSX_OK
-        || nsx_session_commit(s, verb, 0, &e) != NSX_OK) {
-        nsx_session_reset(s);
+        || nsx_session_commit(s, verb, 0, &e) != NSX_OK)
         return 0;
-    }
     *ok = exchange(aTHX_ l) == nsx_verb_facts(verb)->wanted;
     return 1;
 }

@@ -20,7 +20,7 @@ letter_free(pTHX_ SV *sv, MAGIC *mg)
     SvREFCNT_dec(l->piece);
     SvREFCNT_dec(l->why);
     SvREFCNT_dec((SV *)l->message);
-    SvREFCNT_dec(l->talk);
+    SvREFCNT_dec(l->glob);
     SvREFCNT_dec(l->next);
     nsx_free(l);
     mg->mg_ptr = NULL;
@@ -100,18 +100,53 @@ fill_rules(pTHX_ struct nsx_message_rules *r, HV *message)
     r->deadline = deadline ? nsx_deadline_after(SvNV(deadline)) : NSX_NEVER;
 }
 
-SV *
-nsx_letter_new(pTHX_ SV *talk, HV *message)
+/* Scripts edit the hash, so that it is what counts. */
+static void
+learn(pTHX_ struct nsx_caps *caps, GV *gv)
 {
-    struct talk *t = nsx_talk_of(aTHX_ talk);
+    SV *esmtp = nsx_fact(aTHX_ gv, NSX_K_ESMTP);
+    HV *hv;
+    HE *he;
+
+    nsx_caps_clear(caps);
+    if (!esmtp || !SvROK(esmtp) || SvTYPE(SvRV(esmtp)) != SVt_PVHV)
+        return;
+    hv = (HV *)SvRV(esmtp);
+    (void)hv_iterinit(hv);
+    while ((he = hv_iternext(hv))) {
+        STRLEN key_len, len = 0;
+        const char *key = HePV(he, key_len);
+        SV *value = HeVAL(he);
+        const char *params = SvOK(value) ? SvPV(value, len) : "";
+
+        (void)nsx_caps_add(caps, key, key_len, params, len);
+    }
+}
+
+U32
+nsx_letter_begin(pTHX_ struct nsx_op *op)
+{
+    struct nsx_session *s = &op->obj->session;
+    const U32 handles = op->obj->handles; /* Perl code may run from here on */
+    SV *lmtp = nsx_fact(aTHX_ op->gv, NSX_K_LMTP);
+
+    s->lmtp = (char)(lmtp && SvTRUE(lmtp));
+    s->timeout = nsx_timeout(aTHX_ op);
+    learn(aTHX_ &s->caps, op->gv);
+    return handles;
+}
+
+SV *
+nsx_letter_new(pTHX_ struct nsx_op *op, U32 handles, HV *message)
+{
     struct letter *l = (struct letter *)nsx_zeroed(aTHX_ sizeof *l);
     SV *owner = nsx_owner_of(aTHX_ l, &letter_vtbl);
     struct nsx_source source;
     struct nsx_error e;
 
     nsx_message_init(&l->m);
-    l->talk = SvREFCNT_inc_simple_NN(SvRV(talk));
-    l->handles = t->handles;
+    l->glob = SvREFCNT_inc_simple_NN((SV *)op->gv);
+    l->handles = handles;
     l->message = (HV *)SvREFCNT_inc_simple_NN((SV *)message);
     l->told = 0;
     nsx_error_reset(&e);
@@ -121,7 +156,7 @@ nsx_letter_new(pTHX_ SV *talk, HV *message)
         ? "Net::LibIDN2 or Net::IDN::Encode"
         : NULL;
     if (fill_envelope(aTHX_ &l->m.envelope, message, &e) != NSX_OK
-        || nsx_message_start(&l->m, &t->session, &source, &e) != NSX_OK)
+        || nsx_message_start(&l->m, &op->obj->session, &source, &e) != NSX_OK)
         return sv_2mortal(newSVpv(e.text, 0));
     return owner;
 }

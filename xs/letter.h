@@ -7,10 +7,14 @@
 #define NSX_GLUE_LETTER_H
 
 #include "source.h"
-#include "talk.h"
+#include "owned.h"
+
+/* Makes the object's session ready for messages, by what its hash says now.
+ * Answers obj->handles, for the letters that are made for it. */
+U32 nsx_letter_begin(pTHX_ struct nsx_op *op);
 
 /* A new mortal from Message.pm's hash; or a string that says what is wrong. */
-SV *nsx_letter_new(pTHX_ SV *talk, HV *message);
+SV *nsx_letter_new(pTHX_ struct nsx_op *op, U32 handles, HV *message);
 
 /* Dies for what is no letter. */
 struct letter *nsx_letter_of(pTHX_ SV *letter);

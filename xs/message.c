@@ -43,20 +43,27 @@ nsx_goes_by_methods(pTHX_ struct nsx_op *op)
         || nsx_op_fd(aTHX_ op) < 0 || (lines && av_len(lines) >= 0);
 }
 
+/* Of another handle nothing is touched. */
+static void
+cancel(struct nsx_object *obj, struct letter *l)
+{
+    const struct nsx_error error = obj->ch.error;
+
+    nsx_message_cancel(&l->m);
+    if (obj->handles != l->handles)
+        obj->ch.error = error;
+}
+
 /* After Perl code ran: 0 when the handle is another one now.  The message is
  * lost with the old one, and nothing of it may reach the new one. */
 static int
-has_handle(pTHX_ struct nsx_op *op, struct letter *l, U32 handles)
+has_handle(pTHX_ struct nsx_op *op, struct letter *l)
 {
-    struct nsx_error error;
-
     op->obj->unsure = 1;
     (void)nsx_op_fd(aTHX_ op);
-    if (op->obj->handles == handles)
+    if (op->obj->handles == l->handles)
         return 1;
-    error = op->obj->ch.error;
-    nsx_message_cancel(&l->m);
-    op->obj->ch.error = error;
+    cancel(op->obj, l);
     l->is_abandoned = 1;
     return 0;
 }
@@ -104,23 +111,55 @@ serve(pTHX_ struct nsx_op *op, struct letter *l, enum nsx_step step)
 static void
 drive(pTHX_ struct nsx_op *op, struct letter *l)
 {
-    const U32 handles = l->handles;
     SV *progress = nsx_field(aTHX_ l->message, "Progress");
 
-    if (nsx_op_fd(aTHX_ op) >= 0 && !has_handle(aTHX_ op, l, handles))
+    if (nsx_op_fd(aTHX_ op) >= 0 && !has_handle(aTHX_ op, l))
         return;
 
     for (;;) {
         const enum nsx_step step = nsx_message_step(&l->m);
 
         if (progress && nsx_letter_tell(aTHX_ l, progress)
-            && !has_handle(aTHX_ op, l, handles))
+            && !has_handle(aTHX_ op, l))
             return;
         if (step == NSX_STEP_DONE)
             return;
-        if (serve(aTHX_ op, l, step) && !has_handle(aTHX_ op, l, handles))
+        if (serve(aTHX_ op, l, step) && !has_handle(aTHX_ op, l))
             return;
     }
+}
+
+/* What a die may leave half sent. */
+struct sending {
+    struct nsx_op *op;
+    struct letter *l;
+};
+
+/* Runs when the loop was left: a die, from a signal handler, leaves a message
+ * unfinished that somebody may still hold. */
+static void
+sending_left(pTHX_ void *arg)
+{
+    const struct sending *s = (const struct sending *)arg;
+
+    PERL_UNUSED_CONTEXT;
+    s->op->obj->sending--;
+    cancel(s->op->obj, s->l);
+}
+
+/* A command meanwhile ends the session. */
+static void
+send_guarded(pTHX_ struct nsx_op *op, struct letter *l)
+{
+    struct sending s;
+
+    s.op = op;
+    s.l = l;
+    ENTER;
+    SAVEDESTRUCTOR_X(sending_left, &s);
+    op->obj->sending++;
+    drive(aTHX_ op, l);
+    LEAVE;
 }
 
 static void
@@ -141,11 +180,7 @@ nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
     struct nsx_message_result r;
     SV *facts, *why;
 
-    ENTER;
-    SAVEINT(op->obj->sending); /* a command meanwhile ends the session */
-    op->obj->sending++;
-    drive(aTHX_ op, l);
-    LEAVE;
+    send_guarded(aTHX_ op, l);
     nsx_message_result(&l->m, &r);
     if (l->is_abandoned)
         r.is_reusable = 0;

@@ -71,6 +71,7 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     PERL_UNUSED_ARG(param);
     obj->inherited = old->inherited || old->ch.transport != NULL;
     obj->owed = old->owed;
+    obj->session.mails = old->session.mails;
     obj->torn = old->torn || old->ch.error.code != NSX_E_NONE;
     (void)nsx_buf_append(&obj->offered, nsx_buf_data(&old->offered),
                          old->offered.len);

@@ -62,7 +62,6 @@ nsx_outcome_facts(pTHX_ struct letter *l, const struct nsx_message_result *r)
     put(aTHX_ hv, "elapsed", newSVnv((NV)r->elapsed_ms / 1000.0));
     put(aTHX_ hv, "is_reusable", newSViv(r->is_reusable));
     put(aTHX_ hv, "skip_bad", newSViv(l->m.rules.skip_bad));
-    put(aTHX_ hv, "mails", newSVuv(l->m.session->mails));
     return sv_2mortal(newRV_noinc((SV *)hv));
 }
 

@@ -3,7 +3,7 @@
  * from.
  */
 #include "source.h"
-#include "talk.h"
+#include "owned.h"
 
 /* Octets of a string handed out at a time: as much as may have to be copied
  * before Perl code runs that could change the string. */

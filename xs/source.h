@@ -11,8 +11,8 @@
 
 struct letter {
     struct nsx_message m;
-    SV *talk;                /* held: the session it runs on */
-    U32 handles;             /* of the object, as that began */
+    SV *glob;                /* held: whose session it runs on */
+    U32 handles;             /* of the object, as sending began */
     SV *next;                /* held: the letter that follows, or NULL */
     struct letter *follower; /* what is in it */
     HV *message;             /* Message.pm's hash */

@@ -228,14 +228,13 @@ sub _deliver {
         require Net::SMTP::XS::Message::ByMethods;
         return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;
     }
-    my $talk   = _talk($smtp, ${*$smtp}{net_smtp_lmtp} ? 1 : 0, ${*$smtp}{net_smtp_mails} || 0);
-    my $letter = _prepare($smtp, $talk, shift @messages);
+    my $handles = _begin($smtp);
+    my $letter  = _prepare($smtp, $handles, shift @messages);
     my @results;
     while ($letter) {
-        my $next = @messages ? _prepare($smtp, $talk, shift @messages) : undef;
+        my $next = @messages ? _prepare($smtp, $handles, shift @messages) : undef;
         _follow($letter, $next) if $next;
         my $facts = _send($smtp, $letter);
-        ${*$smtp}{net_smtp_mails} = delete $facts->{mails};
         push @results, bless $facts, 'Net::SMTP::XS::Result';
         $letter = $next;
     }
@@ -248,7 +247,7 @@ my %cr_rule = ('' => 0, convert => 1, refuse => 2);
 
 # The rest of what the engine wants to know, in its own words.
 sub _prepare {
-    my ($smtp, $talk, $message) = @_;
+    my ($smtp, $handles, $message) = @_;
     my $body = $message->{body};
     $message->{pace}       = $pace{ $message->{Pipelining} // 'envelope' };
     $message->{cr_rule}    = $cr_rule{ $message->{bare_cr} };
@@ -263,7 +262,7 @@ sub _prepare {
         for grep { defined $_->{Notify} } $message->{options}, @{ $message->{to} };
     _wire($smtp, $message, $message->{from}, \$message->{from_wire});
     _wire($smtp, $message, $_->{path},       \$_->{wire}) for @{ $message->{to} };
-    my $letter = _letter($talk, $message);
+    my $letter = _letter($smtp, $handles, $message);
     Carp::croak("send_message: $letter") if !ref $letter;
     my %lacking = map { $_ => 1 } @{ _left_out($letter) };
     Carp::carp("Net::SMTP::XS::send_message: $_ option not supported by host")

@@ -278,7 +278,7 @@ sub _too_many {
 sub _mail_limit {
     my ($run) = @_;
     my $limit = _limit($run, 'MAILMAX');
-    return if !defined $limit || (${ *{ $run->{smtp} } }{net_smtp_mails} || 0) < $limit;
+    return if !defined $limit || Net::SMTP::XS::Message::_mails($run->{smtp}) < $limit;
     return _local(LIMIT_REACHED, 'the server takes no more messages on this connection');
 }
 
@@ -427,7 +427,6 @@ sub _mail {
     my $message = $run->{message};
     my $from    = _wire_form($message->{from_given}, $message->{from}, $run->{from});
     $run->{transactions}++;
-    ${ *{ $run->{smtp} } }{net_smtp_mails}++;
     return _ask($run, 'mail', mail => $from, %{ $run->{mail} });
 }
 
