@@ -53,12 +53,13 @@ typedef enum nsx_errcode {
     NSX_E_SOURCE,         /* caller: the body's source failed */
     NSX_E_BARE_CR,        /* caller: a CR without LF in the body */
     NSX_E_CANCELLED,      /* caller: given up before it was done */
+    NSX_E_PROXY,          /* network: the proxy refused, or is none */
     NSX_E_COUNT_          /* number of codes, not a code */
 } nsx_errcode;
 
 struct nsx_error {
     nsx_errcode code;          /* NSX_E_NONE while nothing failed */
-    int sys_errno;             /* errno of NSX_E_IO, else 0 */
+    int sys_errno;             /* errno of NSX_E_IO, perhaps NSX_E_PROXY, else 0 */
     const char *where;         /* function that failed, static storage */
     char text[NSX_ERROR_TEXT]; /* NUL-terminated, never holds a secret */
 };

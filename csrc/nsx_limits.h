@@ -105,4 +105,12 @@
 #define NSX_MEASURE_OCTETS (1024u * 1024u)
 #define NSX_REPLIES_A_STEP 256u
 
+/* A host's name (RFC 1035 2.3.4, and the one octet SOCKS5 counts it by), NUL
+ * not included; user or password of HTTP's Basic; what is kept of one reply of
+ * a proxy's, and all that it may say. */
+#define NSX_MAX_HOST 255u
+#define NSX_MAX_PROXY_SECRET 1024u
+#define NSX_PROXY_HEAD 128u
+#define NSX_MAX_PROXY_REPLY (64u * 1024u)
+
 #endif
