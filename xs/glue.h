@@ -1,10 +1,7 @@
 /*
  * glue.h - what the files of the Perl glue share.
  *
- * SMTP.xs holds one-screen XSUBs; the files in xs/ do their work.  A struct
- * nsx_op is one method call on one object: it lives on the C stack and keeps
- * the object alive while the call waits, because a signal handler or an
- * overriding method may drop the script's last reference meanwhile.
+ * SMTP.xs holds one-screen XSUBs; the files in xs/ do their work.
  *
  * Perl code called from here may die.  So no function holds memory across
  * such a call that is not owned by a mortal or by the object itself.
@@ -12,10 +9,7 @@
 #ifndef NSX_GLUE_H
 #define NSX_GLUE_H
 
-#define PERL_NO_GET_CONTEXT
-#include "EXTERN.h"
-#include "perl.h"
-#include "XSUB.h"
+#include "op.h"
 
 #include "nsx_addr.h"
 #include "nsx_channel.h"
@@ -25,7 +19,6 @@
 #include "nsx_session.h"
 #include "nsx_xtext.h"
 
-#include "compat.h"
 #include "keys.h"
 
 /* Net::Cmd's reply classes: the first digit (RFC 5321 4.2.1). */
@@ -121,17 +114,8 @@ struct nsx_object {
     struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
 };
 
-struct nsx_op {
-    SV *self; /* mortal reference of the object's own class */
-    GV *gv;
-    struct nsx_object *obj;
-    U8 gimme; /* the call's context, by nsx_gimme */
-};
-
 /* A mortal copy.  (sv_mortalcopy takes the buffer of a mortal source away.) */
 #define nsx_copy(sv) sv_2mortal(newSVsv(sv))
-
-typedef struct nsx_op nsx_op_t; /* what the typemap makes of an object */
 
 /* A stretch of work that a die must not leave unnoticed.  It lives on the C
  * stack of the function that does the work: perl unwinds its savestack, which

@@ -13,7 +13,7 @@
 #include "nsx_tls_peer.h"
 
 /* The base shared object's table; set by nsx_openssl_boot, which dies when it
- * is missing or of another version. */
+ * is missing or of another version or size. */
 extern const struct nsx_api *nsx_base;
 
 void nsx_openssl_boot(pTHX);

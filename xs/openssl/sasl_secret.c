@@ -39,10 +39,8 @@ secrecy_free(pTHX_ SV *sv, MAGIC *mg)
     struct nsx_object *obj = (struct nsx_object *)(void *)mg->mg_ptr;
 
     PERL_UNUSED_ARG(sv);
-    if (obj && !PL_dirty) {
-        obj->secret--;
-        nsx_buf_wipe(&obj->out);
-    }
+    if (obj && !PL_dirty)
+        nsx_base->no_secret(obj);
     mg->mg_ptr = NULL;
     return 0;
 }
@@ -65,10 +63,10 @@ nsx_auth_secrecy(pTHX_ SV *smtp)
     struct nsx_op op;
     SV *guard;
 
-    nsx_base->op_enter(aTHX_ &op, smtp);
+    nsx_base->enter(aTHX_ &op, smtp);
     guard = newSV(0);
     nsx_magic_own(aTHX_ guard, &secrecy_vtbl, op.obj, (SV *)op.gv);
-    op.obj->secret++;
+    nsx_base->secret(op.obj);
     return newRV_noinc(guard);
 }
 
@@ -77,7 +75,6 @@ nsx_auth_offered(pTHX_ SV *smtp)
 {
     struct nsx_op op;
 
-    nsx_base->op_enter(aTHX_ &op, smtp);
-    return newSVpvn((const char *)nsx_buf_data(&op.obj->offered),
-                    op.obj->offered.len);
+    nsx_base->enter(aTHX_ &op, smtp);
+    return nsx_base->offered(aTHX_ &op);
 }

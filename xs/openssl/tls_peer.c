@@ -7,11 +7,13 @@ struct nsx_tls *
 nsx_tls_of(pTHX_ SV *smtp)
 {
     struct nsx_op op;
+    const struct nsx_channel *ch;
 
-    nsx_base->op_enter(aTHX_ &op, smtp);
-    (void)nsx_base->op_fd(aTHX_ &op);
-    return op.obj->ch.transport == &nsx_tls_transport
-        ? (struct nsx_tls *)op.obj->ch.transport_ctx
+    nsx_base->enter(aTHX_ &op, smtp);
+    (void)nsx_base->fd(aTHX_ &op);
+    ch = nsx_base->channel(&op);
+    return ch->transport == &nsx_tls_transport
+        ? (struct nsx_tls *)ch->transport_ctx
         : NULL;
 }
 

@@ -9,7 +9,7 @@
  * the save stack frees it, and no octet may follow on the connection. */
 struct starting {
     struct nsx_tls *tls;
-    struct nsx_object *obj;
+    struct nsx_channel *ch;
 };
 
 static void
@@ -20,7 +20,7 @@ starting_left(pTHX_ void *arg)
     PERL_UNUSED_CONTEXT;
     if (s->tls) {
         nsx_tls_free(s->tls);
-        (void)nsx_error_set(&s->obj->ch.error, NSX_E_TLS, "nsx_tls_start",
+        (void)nsx_error_set(&s->ch->error, NSX_E_TLS, "nsx_tls_start",
                             "the TLS handshake was left unfinished");
     }
     nsx_free(s);
@@ -33,7 +33,7 @@ starting_new(pTHX_ struct nsx_op *op)
 
     if (!s)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
-    s->obj = op->obj;
+    s->ch = nsx_base->channel(op);
     SAVEDESTRUCTOR_X(starting_left, s);
     return s;
 }
@@ -79,7 +79,7 @@ static int
 between_steps(pTHX_ struct nsx_op *op, struct nsx_tls *tls,
               enum nsx_tls_step step, SV *judge, int64_t deadline)
 {
-    int fd = op->obj->ch.io.fd;
+    int fd = nsx_base->channel(op)->io.fd;
 
     if (step == NSX_TLS_VERDICT)
         judge_all(aTHX_ tls, judge);
@@ -88,13 +88,13 @@ between_steps(pTHX_ struct nsx_op *op, struct nsx_tls *tls,
                                                         : NSX_WANT_READ,
                              deadline, "starttls"))
         return 0;
-    return nsx_base->op_fd(aTHX_ op) == fd;
+    return nsx_base->fd(aTHX_ op) == fd;
 }
 
 static enum nsx_tls_started
 shake_hands(pTHX_ struct nsx_op *op, struct starting *s, SV *judge)
 {
-    struct nsx_channel *ch = &op->obj->ch;
+    struct nsx_channel *ch = nsx_base->channel(op);
     int64_t deadline = nsx_deadline_after(nsx_base->timeout(aTHX_ op));
 
     for (;;) {
@@ -108,7 +108,7 @@ shake_hands(pTHX_ struct nsx_op *op, struct starting *s, SV *judge)
             return nsx_clock_ms() >= deadline ? NSX_TLS_START_TIMEOUT
                                               : NSX_TLS_START_CLOSED;
     }
-    op->obj->owner = PerlProc_getpid();
+    nsx_base->own(op);
     if (nsx_channel_set_transport(ch, &nsx_tls_transport, s->tls) != NSX_OK) {
         s->tls = NULL; /* the channel freed it */
         return NSX_TLS_START_FAILED;
@@ -121,12 +121,12 @@ shake_hands(pTHX_ struct nsx_op *op, struct starting *s, SV *judge)
 static int
 may_start(pTHX_ struct nsx_op *op)
 {
-    struct nsx_channel *ch = &op->obj->ch;
+    struct nsx_channel *ch = nsx_base->channel(op);
 
-    if (nsx_base->op_fd(aTHX_ op) < 0)
+    if (nsx_base->fd(aTHX_ op) < 0)
         (void)nsx_error_set(&ch->error, NSX_E_IO, "nsx_tls_start",
                             "the object is not connected");
-    else if (op->obj->handle == NSX_HANDLE_TIED)
+    else if (nsx_base->tied(aTHX_ op))
         (void)nsx_error_set(&ch->error, NSX_E_ARGUMENT, "nsx_tls_start",
                             "the handle is tied to a class of its own");
     else if (nsx_channel_buffered(ch) > 0)
@@ -146,12 +146,12 @@ nsx_tls_start(pTHX_ SV *smtp, SV *config, const struct nsx_tls_target *target,
 
     if (!c)
         Perl_croak(aTHX_ "Net::SMTP::XS: a TLS context of another thread");
-    nsx_base->op_enter(aTHX_ &op, smtp);
+    nsx_base->enter(aTHX_ &op, smtp);
     if (!may_start(aTHX_ &op))
         return NSX_TLS_START_FAILED;
     ENTER;
     s = starting_new(aTHX_ &op);
-    s->tls = nsx_tls_new(c, target, &op.obj->ch.error);
+    s->tls = nsx_tls_new(c, target, &s->ch->error);
     if (s->tls)
         result = shake_hands(aTHX_ &op, s, judge);
     LEAVE;
@@ -161,12 +161,12 @@ nsx_tls_start(pTHX_ SV *smtp, SV *config, const struct nsx_tls_target *target,
 SV *
 nsx_tls_error(pTHX_ SV *smtp)
 {
+    const struct nsx_error *e;
     struct nsx_op op;
 
-    nsx_base->op_enter(aTHX_ &op, smtp);
-    return op.obj->ch.error.code == NSX_E_NONE
-        ? newSV(0)
-        : newSVpv(op.obj->ch.error.text, 0);
+    nsx_base->enter(aTHX_ &op, smtp);
+    e = &nsx_base->channel(&op)->error;
+    return e->code == NSX_E_NONE ? newSV(0) : newSVpv(e->text, 0);
 }
 
 void
@@ -174,7 +174,7 @@ nsx_tls_fail(pTHX_ SV *smtp)
 {
     struct nsx_op op;
 
-    nsx_base->op_enter(aTHX_ &op, smtp);
+    nsx_base->enter(aTHX_ &op, smtp);
     nsx_base->failed(aTHX_ &op, "starttls");
 }
 
@@ -182,7 +182,7 @@ nsx_tls_fail(pTHX_ SV *smtp)
 static void
 await_goodbye(pTHX_ struct nsx_op *op)
 {
-    struct nsx_channel *ch = &op->obj->ch;
+    struct nsx_channel *ch = nsx_base->channel(op);
     int64_t deadline = nsx_deadline_after(nsx_base->timeout(aTHX_ op));
     struct nsx_error ignored;
     int fd = ch->io.fd;
@@ -200,7 +200,7 @@ await_goodbye(pTHX_ struct nsx_op *op)
         if (got == NSX_WAIT_TIMEOUT || got == NSX_WAIT_FAILED)
             return;
         PERL_ASYNC_CHECK();
-        (void)nsx_base->op_fd(aTHX_ op);
+        (void)nsx_base->fd(aTHX_ op);
     }
 }
 
@@ -210,11 +210,11 @@ nsx_tls_end(pTHX_ SV *smtp, int wait)
     struct nsx_channel *ch;
     struct nsx_op op;
 
-    nsx_base->op_enter(aTHX_ &op, smtp);
-    ch = &op.obj->ch;
+    nsx_base->enter(aTHX_ &op, smtp);
+    ch = nsx_base->channel(&op);
     if (ch->transport != &nsx_tls_transport)
         return;
-    if (op.obj->owner == PerlProc_getpid()) {
+    if (nsx_base->owned(&op)) {
         if (wait)
             await_goodbye(aTHX_ &op);
         else

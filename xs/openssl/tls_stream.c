@@ -12,9 +12,9 @@
 static int
 stream_enter(pTHX_ struct nsx_op *op, SV *smtp)
 {
-    nsx_base->op_enter(aTHX_ op, smtp);
-    if (nsx_base->op_fd(aTHX_ op) >= 0
-        && op->obj->ch.transport == &nsx_tls_transport)
+    nsx_base->enter(aTHX_ op, smtp);
+    if (nsx_base->fd(aTHX_ op) >= 0
+        && nsx_base->channel(op)->transport == &nsx_tls_transport)
         return 1;
     errno = EBADF;
     return 0;
@@ -42,7 +42,8 @@ stream_errno(const struct nsx_error *e)
 static enum nsx_stream
 stream_wait(pTHX_ struct nsx_op *op, nsx_status want, int block)
 {
-    int fd = op->obj->ch.io.fd;
+    struct nsx_channel *ch = nsx_base->channel(op);
+    int fd = ch->io.fd;
     enum nsx_wait got;
 
     if (!block) {
@@ -53,13 +54,13 @@ stream_wait(pTHX_ struct nsx_op *op, nsx_status want, int block)
     do {
         /* A signal that came while nobody waited would not end the wait. */
         got = PL_sig_pending ? NSX_WAIT_SIGNAL
-                             : nsx_io_wait(&op->obj->ch.io, want, NSX_NEVER);
+                             : nsx_io_wait(&ch->io, want, NSX_NEVER);
         if (got == NSX_WAIT_FAILED)
             return NSX_STREAM_ERROR;
         if (got == NSX_WAIT_SIGNAL) {
             PERL_ASYNC_CHECK();
-            if (nsx_base->op_fd(aTHX_ op) != fd
-                || op->obj->ch.transport != &nsx_tls_transport) {
+            if (nsx_base->fd(aTHX_ op) != fd
+                || ch->transport != &nsx_tls_transport) {
                 errno = EBADF;
                 return NSX_STREAM_ERROR;
             }
@@ -76,7 +77,7 @@ nsx_stream_fill(pTHX_ SV *smtp, int block)
     if (!stream_enter(aTHX_ &op, smtp))
         return NSX_STREAM_ERROR;
     for (;;) {
-        struct nsx_channel *ch = &op.obj->ch;
+        struct nsx_channel *ch = nsx_base->channel(&op);
         nsx_status st = nsx_channel_fill(ch);
         enum nsx_stream waited;
 
@@ -99,29 +100,32 @@ nsx_stream_buffered(pTHX_ SV *smtp)
 {
     struct nsx_op op;
 
-    return stream_enter(aTHX_ &op, smtp) ? nsx_channel_buffered(&op.obj->ch)
-                                          : 0;
+    return stream_enter(aTHX_ &op, smtp)
+        ? nsx_channel_buffered(nsx_base->channel(&op))
+        : 0;
 }
 
 SV *
 nsx_stream_take(pTHX_ SV *smtp, size_t n, size_t skip)
 {
     struct nsx_op op;
+    struct nsx_channel *ch;
     SV *sv = newSVpvs("");
     size_t have;
 
     if (!stream_enter(aTHX_ &op, smtp))
         return sv;
-    have = nsx_channel_buffered(&op.obj->ch);
+    ch = nsx_base->channel(&op);
+    have = nsx_channel_buffered(ch);
     if (n > have)
         n = have;
     if (n) {
-        sv_setpvn(sv, (const char *)nsx_buf_data(&op.obj->ch.in), n);
+        sv_setpvn(sv, (const char *)nsx_buf_data(&ch->in), n);
         if (TAINTING_get)
             SvTAINTED_on(sv);
     }
     if (skip)
-        nsx_channel_take(&op.obj->ch, n);
+        nsx_channel_take(ch, n);
     return sv;
 }
 
@@ -129,15 +133,17 @@ size_t
 nsx_stream_find(pTHX_ SV *smtp, const char *mark, size_t len, size_t from)
 {
     struct nsx_op op;
+    struct nsx_channel *ch;
     const char *data, *at;
     size_t have;
 
     if (!len || !stream_enter(aTHX_ &op, smtp))
         return 0;
-    have = nsx_channel_buffered(&op.obj->ch);
+    ch = nsx_base->channel(&op);
+    have = nsx_channel_buffered(ch);
     if (from + len > have)
         return 0;
-    data = (const char *)nsx_buf_data(&op.obj->ch.in);
+    data = (const char *)nsx_buf_data(&ch->in);
     at = ninstr(data + from, data + have, mark, mark + len);
     return at ? (size_t)(at - data) + len : 0;
 }
@@ -152,7 +158,7 @@ nsx_stream_write(pTHX_ SV *smtp, const char *data, size_t n, int block,
     if (!stream_enter(aTHX_ &op, smtp))
         return NSX_STREAM_ERROR;
     while (*done < n) {
-        struct nsx_channel *ch = &op.obj->ch;
+        struct nsx_channel *ch = nsx_base->channel(&op);
         size_t written = 0;
         nsx_status st =
             nsx_channel_send(ch, data + *done, n - *done, 0, &written);
@@ -165,9 +171,9 @@ nsx_stream_write(pTHX_ SV *smtp, const char *data, size_t n, int block,
             errno = stream_errno(&ch->error);
             return NSX_STREAM_ERROR;
         }
-        op.obj->torn = block; /* a handler may die */
+        nsx_base->torn(&op, block); /* a handler may die */
         waited = stream_wait(aTHX_ &op, st, block);
-        op.obj->torn = 0;
+        nsx_base->torn(&op, 0);
         if (waited != NSX_STREAM_OK)
             return waited;
     }
