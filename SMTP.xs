@@ -4,6 +4,8 @@
  */
 #include "glue.h"
 #include "message.h"
+#include "outcome.h"
+#include "result.h"
 
 /* Returns one value.  The call that makes it may move Perl's stack, so the
  * slot is looked up after. */
@@ -1038,3 +1040,5 @@ _send(op, letter)
     SV *letter
   PPCODE:
     RETURN_SV(nsx_letter_send(aTHX_ &op, letter));
+
+INCLUDE: xs/result.xsi

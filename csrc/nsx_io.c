@@ -47,7 +47,9 @@ enum {
 
 enum {
     MS_PER_S = 1000,
-    NS_PER_MS = 1000000
+    NS_PER_MS = 1000000,
+    US_PER_S = 1000000,
+    NS_PER_US = 1000
 };
 
 static enum nsx_io_kind
@@ -214,6 +216,15 @@ nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
         return NSX_WANT_WRITE;
     *done = (size_t)put;
     return NSX_OK;
+}
+
+int64_t
+nsx_clock_us(void)
+{
+    struct timespec now = { 0, 0 };
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * US_PER_S + now.tv_nsec / NS_PER_US;
 }
 
 int64_t

@@ -42,6 +42,9 @@ nsx_status nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
 /* Milliseconds of a clock that never steps back. */
 int64_t nsx_clock_ms(void);
 
+/* Microseconds of the same clock, to measure by. */
+int64_t nsx_clock_us(void);
+
 /* A deadline is a value of that clock; NSX_NEVER means none. */
 #define NSX_NEVER INT64_MAX
 

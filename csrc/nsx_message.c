@@ -64,7 +64,7 @@ nsx_message_start(struct nsx_message *m, struct nsx_session *s,
     nsx_content_init(&m->content, source, m->rules.cr_rule,
                      m->binary ? NSX_FRAME_BINARY : NSX_FRAME_DATA);
     m->sent_before = s->sent;
-    m->began = nsx_clock_ms();
+    m->began = nsx_clock_us();
     m->state = NSX_MESSAGE_MEASURE;
     return NSX_OK;
 }
@@ -81,7 +81,7 @@ nsx_message_finish(struct nsx_message *m)
     if (m->state == NSX_MESSAGE_DONE)
         return;
     m->state = NSX_MESSAGE_DONE;
-    m->ended = nsx_clock_ms();
+    m->ended = nsx_clock_us();
     m->session->strict = 0;
     m->session->deadline = NSX_NEVER;
     if (m->content.octets > m->octets)
@@ -423,7 +423,7 @@ nsx_message_result(const struct nsx_message *m, struct nsx_message_result *r)
     r->octets = m->octets;
     r->transactions = m->transactions;
     r->round_trips = m->round_trips;
-    r->elapsed_ms = m->ended - m->began;
+    r->elapsed_us = m->ended - m->began;
     r->local = m->local;
     r->must_close = !is_alive(m);
     r->is_reusable =

@@ -90,7 +90,7 @@ struct nsx_message {
     uint64_t octets;
     uint64_t end_at;       /* session->sent before the last stretch of body */
     struct nsx_record why; /* what kept the last transaction's data */
-    int64_t began, ended;
+    int64_t began, ended;  /* clock_us */
     unsigned transactions, round_trips;
     enum nsx_message_state state;
     char binary, bdat; /* how the body goes */
@@ -144,7 +144,7 @@ struct nsx_message_result {
     size_t decider;  /* index of the recipient whose record decided */
     uint64_t octets; /* of the body as sent, once; 0 when none was */
     unsigned transactions, round_trips;
-    int64_t elapsed_ms;
+    int64_t elapsed_us;
     int is_reusable;   /* the connection can take another message */
     int must_close;    /* the channel is dead or cannot be trusted */
     nsx_errcode local; /* NSX_E_NONE; NSX_E_SOURCE: the source failed, its

@@ -6,23 +6,54 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *const fate_names[] = { "pending",  "accepted", "refused",
+                                          "deferred", "unknown",  "unsent",
+                                          "partial" };
+static const char *const stage_names[] = { "local", "connect", "mail", "rcpt",
+                                           "data",  "body",    "end" };
+
+/* The place of a name among n, or n. */
+static size_t
+find_name(const char *const *names, size_t n, const char *name, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+            break;
+    return i;
+}
+
 const char *
 nsx_fate_name(enum nsx_fate f)
 {
-    static const char *const names[] = { "pending",  "accepted", "refused",
-                                         "deferred", "unknown",  "unsent",
-                                         "partial" };
-
-    return names[f];
+    return fate_names[f];
 }
 
 const char *
 nsx_stage_name(enum nsx_stage s)
 {
-    static const char *const names[] = { "local", "connect", "mail", "rcpt",
-                                         "data",  "body",    "end" };
+    return stage_names[s];
+}
 
-    return names[s];
+int
+nsx_fate_find(const char *name, size_t len, enum nsx_fate *out)
+{
+    const size_t n = sizeof fate_names / sizeof fate_names[0];
+    const size_t i = find_name(fate_names, n, name, len);
+
+    *out = (enum nsx_fate)i;
+    return i < n;
+}
+
+int
+nsx_stage_find(const char *name, size_t len, enum nsx_stage *out)
+{
+    const size_t n = sizeof stage_names / sizeof stage_names[0];
+    const size_t i = find_name(stage_names, n, name, len);
+
+    *out = (enum nsx_stage)i;
+    return i < n;
 }
 
 nsx_status

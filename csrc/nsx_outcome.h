@@ -63,6 +63,10 @@ struct nsx_outcome {
 const char *nsx_fate_name(enum nsx_fate f);
 const char *nsx_stage_name(enum nsx_stage s);
 
+/* The one of that name, exactly so: 1, or 0 where there is none. */
+int nsx_fate_find(const char *name, size_t len, enum nsx_fate *out);
+int nsx_stage_find(const char *name, size_t len, enum nsx_stage *out);
+
 /* count pending records.  NSX_ERROR: NSX_E_NOMEM. */
 nsx_status nsx_outcome_init(struct nsx_outcome *o, size_t count, int skip_bad,
                             struct nsx_error *e);

@@ -193,8 +193,57 @@ subtest 'the result by recipient' => sub {
     ok $r->is_permanent && !$r->is_temporary, 'the message by what decided it';
     ok !defined $r->recipient('nobody@test'), 'one that was not there';
     ok $r->recipient('bob@test') && !$r->recipient('bob@test')->is_permanent, 'one that was accepted';
+    is scalar($r->accepted) . scalar($r->unsent) . scalar($r->recipients), '203', 'their numbers';
     cmp_ok $r->elapsed, '>', 0, 'elapsed';
     cmp_ok $r->round_trips, '>=', 1, 'round trips';
+};
+
+subtest 'a result of plain data' => sub {
+    my %reply = (code => 451, enhanced => '4.3.0', message => "busy\nlater", stage => 'rcpt');
+    my @to = ({ address => "j\x{f6}rg\@b\x{fc}cher.test", outcome => 'accepted', code => 250, message => '', stage => 'end' },
+        { %reply, address => 'carol@test', outcome => 'deferred' },
+        { %reply, address => 'dave@test', outcome => 'refused', code => 550, enhanced => undef });
+    utf8::upgrade($to[0]{address});
+    my $r = Net::SMTP::XS::Result->new(recipients => \@to, skip_bad => 1, octets => 2**33, transactions => 2,
+        round_trips => 3, elapsed => 0.5, is_reusable => 1);
+    ok $r, 'true';
+    is $r->outcome . $r->octets . $r->transactions . $r->round_trips . $r->elapsed, 'partial8589934592230.5', 'facts';
+    is join(' ', map { $_ // '-' } $r->code, $r->enhanced, $r->stage), '451 4.3.0 rcpt', 'what decided';
+    is join(' ', $r->accepted), $to[0]{address}, 'an address of characters';
+    is "$r", 'partial (1 accepted, 1 refused, 1 deferred): 451 4.3.0 busy later (carol@test)', 'as a string';
+    for my $i (0 .. 2) {
+        is join('|', map { ($r->recipients)[$i]->$_ // '-' } qw(address outcome code enhanced message stage)),
+            join('|', map { $to[$i]{$_} // '-' } qw(address outcome code enhanced message stage)), "recipient $i";
+    }
+    for my $facts ([], [ { outcome => 'accepted' } ], [ { %reply, address => 'a', outcome => 'sent' } ], [ { %reply, address => 'a', outcome => 'refused', stage => 'ehlo' } ]) {
+        ok !eval { Net::SMTP::XS::Result->new(recipients => $facts); 1 }, "no result: $@";
+    }
+};
+
+subtest 'a result that a script wrote to' => sub {
+    my $server = NSX::Test::Server->start(smtp => {});
+    my $smtp = NSX::Test::Message::connect_to('Net::SMTP::XS', $server);
+    my $r = $smtp->send_message(message_of(@both, SkipBad => 1));
+    my $octets = $$r;
+    my $methods = sub {
+        my ($result) = @_;
+        for my $method (qw(outcome code message stage as_string recipients accepted retry)) {
+            eval { my @all = $result->$method; 1 } or $@ =~ /\ANot a result of send_message/ or return "$method: $@";
+        }
+        return 'lives';
+    };
+    my $bad = 0;
+    for my $at (0 .. length($octets) - 1) {
+        $$r = $octets;
+        substr $$r, $at, 1, "\xff";
+        $bad++ if $methods->($r) ne 'lives';
+        $$r = substr $octets, 0, $at;
+        $bad++ if $methods->($r) ne 'lives';
+    }
+    is $bad, 0, 'no harm is done';
+    for my $other (undef, 'x', \'x', {}, \*STDOUT) {
+        ok !eval { Net::SMTP::XS::Result::outcome($other); 1 }, 'no result';
+    }
 };
 
 done_testing;

@@ -178,13 +178,13 @@ nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
 {
     struct letter *l = nsx_letter_of(aTHX_ letter);
     struct nsx_message_result r;
-    SV *facts, *why;
+    SV *result, *why;
 
     send_guarded(aTHX_ op, l);
     nsx_message_result(&l->m, &r);
     if (l->is_abandoned)
         r.is_reusable = 0;
-    facts = nsx_outcome_facts(aTHX_ l, &r);
+    result = nsx_outcome_result(aTHX_ l, &r);
     why = l->why ? sv_2mortal(newSVsv(l->why)) : NULL;
     leave_session(aTHX_ op, l, r.must_close);
     if (why)
@@ -196,5 +196,5 @@ nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
         Perl_croak(aTHX_ "send_message: Data: it changed while it was sent\n");
     if (r.local == NSX_E_NOMEM)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
-    return facts;
+    return result;
 }

@@ -10,8 +10,7 @@
  * tied handle, or the debugging output. */
 int nsx_goes_by_methods(pTHX_ struct nsx_op *op);
 
-/* Sends it: a mortal reference to the facts of Net::SMTP::XS::Result.  Dies as
- * the caller's code died. */
+/* Sends it: its result, a mortal.  Dies as the caller's code died. */
 SV *nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter);
 
 #endif

@@ -2,68 +2,141 @@
  * outcome.c - the engine's records as a result, the last reply as a status.
  */
 #include "outcome.h"
+#include "result.h"
+
+#define US_A_SECOND 1e6
+
+/* --- the engine's -------------------------------------------------------- */
 
 static void
-put(pTHX_ HV *hv, const char *name, SV *value)
+given_of(pTHX_ SV *address, struct nsx_given *given)
 {
-    (void)hv_store(hv, name, (I32)strlen(name), value, 0);
+    STRLEN len;
+
+    given->text = SvPV(address, len);
+    given->len = len;
+    given->is_utf8 = SvUTF8(address) != 0;
 }
 
-static SV *
-recipient_facts(pTHX_ const struct nsx_outcome *o, size_t i, SV *address,
-                HV *stash)
+/* From Message.pm's list of recipients. */
+static void
+given_to(pTHX_ void *ctx, size_t i, struct nsx_given *given)
 {
-    const struct nsx_record *r = &o->records[i];
-    char enhanced[NSX_ENHANCED_SIZE];
-    size_t len;
-    const char *text = nsx_outcome_text(o, r, &len);
-    HV *hv = newHV();
+    HV *to = (HV *)SvRV(*av_fetch((AV *)ctx, (SSize_t)i, 0));
 
-    put(aTHX_ hv, "address", newSVsv(address));
-    put(aTHX_ hv, "outcome", newSVpv(nsx_fate_name((enum nsx_fate)r->fate), 0));
-    put(aTHX_ hv, "stage",
-        newSVpv(nsx_stage_name((enum nsx_stage)r->stage), 0));
-    put(aTHX_ hv, "code", r->code ? newSVpvf("%03u", r->code) : newSV(0));
-    put(aTHX_ hv, "enhanced",
-        nsx_enhanced_format(&r->enhanced, enhanced) ? newSVpv(enhanced, 0)
-                                                    : newSV(0));
-    put(aTHX_ hv, "message", newSVpvn(text, len));
-    return sv_bless(newRV_noinc((SV *)hv), stash);
-}
-
-static SV *
-all_recipients(pTHX_ struct letter *l)
-{
-    AV *to = (AV *)SvRV(nsx_field(aTHX_ l->message, "to"));
-    HV *stash = gv_stashpvs("Net::SMTP::XS::Result::Recipient", GV_ADD);
-    AV *av = newAV();
-    size_t i;
-
-    av_extend(av, (SSize_t)l->m.outcome.count);
-    for (i = 0; i < l->m.outcome.count; i++) {
-        HV *hv = (HV *)SvRV(*av_fetch(to, (SSize_t)i, 0));
-
-        av_push(av,
-                recipient_facts(aTHX_ &l->m.outcome, i,
-                                nsx_field(aTHX_ hv, "address"), stash));
-    }
-    return newRV_noinc((SV *)av);
+    given_of(aTHX_ nsx_field(aTHX_ to, "address"), given);
 }
 
 SV *
-nsx_outcome_facts(pTHX_ struct letter *l, const struct nsx_message_result *r)
+nsx_outcome_result(pTHX_ struct letter *l, const struct nsx_message_result *r)
 {
-    HV *hv = newHV();
-
-    put(aTHX_ hv, "recipients", all_recipients(aTHX_ l));
-    put(aTHX_ hv, "octets", newSVnv((NV)r->octets));
-    put(aTHX_ hv, "transactions", newSVuv(r->transactions));
-    put(aTHX_ hv, "round_trips", newSVuv(r->round_trips));
-    put(aTHX_ hv, "elapsed", newSVnv((NV)r->elapsed_ms / 1000.0));
-    put(aTHX_ hv, "is_reusable", newSViv(r->is_reusable));
-    put(aTHX_ hv, "skip_bad", newSViv(l->m.rules.skip_bad));
-    return sv_2mortal(newRV_noinc((SV *)hv));
+    return nsx_result_new(aTHX_ &l->m.outcome, r,
+                          (double)r->elapsed_us / US_A_SECOND, given_to,
+                          SvRV(nsx_field(aTHX_ l->message, "to")));
 }
+
+/* --- of plain data ------------------------------------------------------- */
+
+static const char *
+text_of(pTHX_ HV *hv, const char *name, STRLEN *len)
+{
+    SV *sv = nsx_field(aTHX_ hv, name);
+
+    *len = 0;
+    return sv ? SvPV(sv, *len) : "";
+}
+
+static void
+decide_from_perl(pTHX_ struct nsx_outcome *o, size_t i, HV *hv)
+{
+    struct nsx_enhanced x = { 0, 0, 0 };
+    struct nsx_record r;
+    enum nsx_fate fate;
+    enum nsx_stage stage;
+    STRLEN len;
+    const char *text = text_of(aTHX_ hv, "outcome", &len);
+
+    if (!nsx_fate_find(text, len, &fate))
+        Perl_croak(aTHX_ "No outcome of a message: \"%s\"", text);
+    text = text_of(aTHX_ hv, "stage", &len);
+    if (!nsx_stage_find(text, len, &stage))
+        Perl_croak(aTHX_ "No stage of a message: \"%s\"", text);
+    text = text_of(aTHX_ hv, "enhanced", &len);
+    (void)nsx_enhanced_parse(text, len, *text, &x);
+    text = text_of(aTHX_ hv, "message", &len);
+    nsx_outcome_local(o, &r, stage, x, text, len);
+    r.code = (uint16_t)atoi(text_of(aTHX_ hv, "code", &len));
+    nsx_outcome_decide(o, i, fate, &r);
+}
+
+static void
+free_outcome(pTHX_ void *o)
+{
+    PERL_UNUSED_CONTEXT;
+    nsx_outcome_free((struct nsx_outcome *)o);
+}
+
+static NV
+number(pTHX_ HV *hv, const char *name)
+{
+    SV *sv = nsx_field(aTHX_ hv, name);
+
+    return sv ? SvNV(sv) : 0;
+}
+
+static AV *
+recipients_of(pTHX_ HV *facts)
+{
+    SV *list = nsx_field(aTHX_ facts, "recipients");
+    AV *av = list && SvROK(list) && SvTYPE(SvRV(list)) == SVt_PVAV
+        ? (AV *)SvRV(list)
+        : NULL;
+    SSize_t i;
+
+    if (!av || av_len(av) < 0)
+        Perl_croak(aTHX_ "A result has recipients");
+    for (i = 0; i <= av_len(av); i++) {
+        SV **slot = av_fetch(av, i, 0);
+
+        if (!slot || !SvROK(*slot) || SvTYPE(SvRV(*slot)) != SVt_PVHV
+            || !nsx_field(aTHX_(HV *) SvRV(*slot), "address"))
+            Perl_croak(aTHX_ "A recipient of a result is a hash");
+    }
+    return av;
+}
+
+SV *
+nsx_outcome_from_perl(pTHX_ HV *facts)
+{
+    AV *to = recipients_of(aTHX_ facts);
+    const size_t count = (size_t)av_len(to) + 1;
+    struct nsx_message_result r;
+    struct nsx_outcome o;
+    struct nsx_error e;
+    SV *result;
+    size_t i;
+
+    if (nsx_outcome_init(&o, count, nsx_flag(aTHX_ facts, "skip_bad"), &e)
+        != NSX_OK)
+        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    ENTER;
+    SAVEDESTRUCTOR_X(free_outcome, &o);
+    for (i = 0; i < count; i++)
+        decide_from_perl(aTHX_ &o, i,
+                         (HV *)SvRV(*av_fetch(to, (SSize_t)i, 0)));
+    Zero(&r, 1, struct nsx_message_result);
+    r.fate = nsx_outcome_message(&o, &r.decider);
+    r.octets = (uint64_t)number(aTHX_ facts, "octets");
+    r.transactions = (unsigned)number(aTHX_ facts, "transactions");
+    r.round_trips = (unsigned)number(aTHX_ facts, "round_trips");
+    r.is_reusable = nsx_flag(aTHX_ facts, "is_reusable");
+    result = nsx_result_new(aTHX_ &o, &r, number(aTHX_ facts, "elapsed"),
+                            given_to, to);
+    LEAVE;
+    return result;
+}
+
+/* --- the status ---------------------------------------------------------- */
 
 int
 nsx_outcome_status(pTHX_ struct nsx_op *op, const struct nsx_message *m)

@@ -173,10 +173,32 @@ retry(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
+static void
+names(void)
+{
+    enum nsx_fate fate;
+    enum nsx_stage stage;
+    int i;
+
+    for (i = NSX_FATE_PENDING; i <= NSX_FATE_PARTIAL; i++) {
+        const char *name = nsx_fate_name((enum nsx_fate)i);
+
+        ok(nsx_fate_find(name, strlen(name), &fate) && (int)fate == i, name);
+    }
+    for (i = NSX_STAGE_LOCAL; i <= NSX_STAGE_END; i++) {
+        const char *name = nsx_stage_name((enum nsx_stage)i);
+
+        ok(nsx_stage_find(name, strlen(name), &stage) && (int)stage == i, name);
+    }
+    ok(!nsx_fate_find("accept", 6, &fate), "no fate");
+    ok(!nsx_stage_find("", 0, &stage), "no stage");
+}
+
 int
 main(void)
 {
     enhanced();
+    names();
     replies();
     messages();
     retry();

@@ -234,8 +234,7 @@ sub _deliver {
     while ($letter) {
         my $next = @messages ? _prepare($smtp, $handles, shift @messages) : undef;
         _follow($letter, $next) if $next;
-        my $facts = _send($smtp, $letter);
-        push @results, bless $facts, 'Net::SMTP::XS::Result';
+        push @results, _send($smtp, $letter);
         $letter = $next;
     }
     return @results;
