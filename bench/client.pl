@@ -27,6 +27,10 @@ my %WORK = (
     whole      => sub { whole(body(1024), 1) },
     whole_100  => sub { whole(body(1024), 100) },
     flight_100 => sub { whole(body(1024), 100, SkipBad => 1, Pipelining => 'message') },
+    map({ my $n = $_;
+        ("sessions_$n"       => sub { sessions($n, \&methods) },
+         "sessions_whole_$n" => sub { sessions($n, $class->can('send_message') ? \&send_whole : \&methods) })
+    } 1, 20),
     one_chunk  => sub { messages(body($count * 1024**2), 1, 1) },
     lines      => \&lines,
     tls_body   => \&tls_body,
@@ -85,14 +89,39 @@ sub envelope {
     $smtp->data or die $smtp->message;
 }
 
+sub methods {
+    my ($smtp, $recipients, $body) = @_;
+    envelope($smtp, $recipients);
+    $smtp->datasend($body) && $smtp->dataend or die $smtp->message;
+}
+
+sub send_whole {
+    my ($smtp, $recipients, $body, @options) = @_;
+    my $result = $smtp->send_message(From => $FROM, To => [($TO) x $recipients],
+        Data => $body, @options);
+    $result or die "$result\n";
+}
+
+# COUNT connections of one message each, from connect to QUIT's reply.
+sub sessions {
+    my ($recipients, $send) = @_;
+    my $body = body(1024);
+    measure(sub {
+        for (1 .. $count) {
+            my $smtp = dial();
+            $send->($smtp, $recipients, $body);
+            $smtp->quit;
+        }
+    });
+}
+
 sub messages {
     my ($body, $recipients, $messages) = @_;
     my $smtp = dial();
     reset_peak_memory();
     measure(sub {
         for (1 .. $messages || $count) {
-            envelope($smtp, $recipients);
-            $smtp->datasend($body) && $smtp->dataend or die $smtp->message;
+            methods($smtp, $recipients, $body);
         }
     });
     $smtp->quit;

@@ -2,13 +2,12 @@
  * sink - an SMTP server that accepts everything and keeps nothing, cheap
  * enough that what is measured is the client.
  *
- *   sink [-d MILLISECONDS] [-c CERTIFICATE -k KEY [-t]]
+ *   sink [-c CERTIFICATE -k KEY [-t]]
  *
  * Listens on a free port of 127.0.0.1, prints the port on one line, serves
  * each connection in a process of its own, and ends when its standard input
- * does.  -d waits before each batch of replies, as a long line would.  -c and
- * -k (PEM files) offer STARTTLS; with -t TLS begins with the connection.
- * Commands may be pipelined; replies to one batch leave in one write.
+ * does.  -c and -k (PEM files) offer STARTTLS; with -t TLS begins with the
+ * connection.  Commands may be pipelined; replies to one batch leave in one write.
  */
 #define _GNU_SOURCE /* memmem */
 
@@ -21,7 +20,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -46,7 +44,6 @@ struct conn {
     int fd;
     SSL *ssl; /* NULL in the clear */
     SSL_CTX *ctx;
-    long delay_ms;
     enum mode mode;
     size_t chunk_left;
     size_t in_len, out_len;
@@ -64,11 +61,8 @@ die(const char *what)
 static void
 flush_replies(struct conn *c)
 {
-    struct timespec t = { c->delay_ms / 1000, c->delay_ms % 1000 * 1000000 };
     size_t off = 0;
 
-    if (c->out_len && c->delay_ms)
-        nanosleep(&t, NULL);
     while (off < c->out_len) {
         size_t left = c->out_len - off;
         ssize_t n = c->ssl ? SSL_write(c->ssl, c->out + off, (int)left)
@@ -292,10 +286,8 @@ main(int argc, char **argv)
     const char *cert = NULL, *key = NULL;
     int opt, tls_at_once = 0;
 
-    while ((opt = getopt(argc, argv, "d:c:k:t")) != -1) {
-        if (opt == 'd')
-            c.delay_ms = atol(optarg);
-        else if (opt == 'c')
+    while ((opt = getopt(argc, argv, "c:k:t")) != -1) {
+        if (opt == 'c')
             cert = optarg;
         else if (opt == 'k')
             key = optarg;
