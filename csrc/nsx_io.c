@@ -15,11 +15,13 @@
 #include "nsx_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -124,6 +126,18 @@ is_transient(int err)
     return err == EAGAIN || err == EWOULDBLOCK || err == EINTR;
 }
 
+static nsx_status
+received(ssize_t got, size_t *done, struct nsx_error *e, const char *where)
+{
+    if (got < 0)
+        return is_transient(errno) ? NSX_WANT_READ
+                                   : nsx_error_errno(e, errno, where);
+    if (got == 0)
+        return nsx_error_set(e, NSX_E_EOF, where, NULL);
+    *done = (size_t)got;
+    return NSX_OK;
+}
+
 nsx_status
 nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
             struct nsx_error *e)
@@ -139,13 +153,16 @@ nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
         return NSX_WANT_READ;
     got = io->kind == NSX_IO_SOCKET ? recv(io->fd, buf, n, MSG_DONTWAIT)
                                     : read(io->fd, buf, n);
-    if (got < 0)
-        return is_transient(errno) ? NSX_WANT_READ
-                                   : nsx_error_errno(e, errno, __func__);
-    if (got == 0)
-        return nsx_error_set(e, NSX_E_EOF, __func__, NULL);
-    *done = (size_t)got;
-    return NSX_OK;
+    return received(got, done, e, __func__);
+}
+
+nsx_status
+nsx_io_peek(struct nsx_io *io, void *buf, size_t n, size_t *done,
+            struct nsx_error *e)
+{
+    *done = 0;
+    return received(recv(io->fd, buf, n, MSG_DONTWAIT | MSG_PEEK), done, e,
+                    __func__);
 }
 
 /* Takes back the SIGPIPE that a write under a mask left pending. */
@@ -218,6 +235,136 @@ nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
     return NSX_OK;
 }
 
+/* ---- sockets of our own, and pipes ---- */
+
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_storage storage;
+    unsigned char octets[NSX_MAX_SOCKADDR];
+};
+
+static socklen_t
+fill(union socket_address *to, const struct nsx_address *a)
+{
+    memset(to, 0, sizeof *to);
+    memcpy(to->octets, a->octets, a->len);
+    return (socklen_t)a->len;
+}
+
+int
+nsx_address_family(const struct nsx_address *a)
+{
+    union socket_address sa;
+
+    (void)fill(&sa, a);
+    return sa.any.sa_family;
+}
+
+int
+nsx_address_is_unix(const struct nsx_address *a)
+{
+    return nsx_address_family(a) == AF_UNIX;
+}
+
+/* 0, or errno with the descriptor as it was. */
+static int
+set_flags(int fd, int nonblocking)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return errno;
+    flags = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    return fcntl(fd, F_SETFL, flags) < 0 ? errno : 0;
+}
+
+void
+nsx_io_close(int fd)
+{
+    int saved = errno;
+
+    if (fd >= 0)
+        (void)close(fd);
+    errno = saved;
+}
+
+int
+nsx_io_socket(const struct nsx_address *a, int *fd)
+{
+    int err;
+
+    *fd = socket(nsx_address_family(a), SOCK_STREAM, 0);
+    if (*fd < 0)
+        return errno;
+    err = set_flags(*fd, 1);
+    if (err == 0)
+        return 0;
+    nsx_io_close(*fd);
+    *fd = -1;
+    return err;
+}
+
+int
+nsx_io_bind(int fd, const struct nsx_address *a)
+{
+    union socket_address sa;
+    socklen_t len = fill(&sa, a);
+
+    return bind(fd, &sa.any, len) < 0 ? errno : 0;
+}
+
+int
+nsx_io_connect(int fd, const struct nsx_address *a)
+{
+    union socket_address sa;
+    socklen_t len = fill(&sa, a);
+
+    if (connect(fd, &sa.any, len) == 0)
+        return 0;
+    return errno == EINTR ? EINPROGRESS : errno;
+}
+
+int
+nsx_io_connected(int fd)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+
+    if (!ready_now(fd, POLLOUT))
+        return EINPROGRESS;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        return errno;
+    return err;
+}
+
+void
+nsx_io_blocking(int fd)
+{
+    (void)set_flags(fd, 0);
+}
+
+int
+nsx_io_pipe(int fd[2])
+{
+    int err;
+
+    if (pipe(fd) < 0) {
+        fd[0] = fd[1] = -1;
+        return errno;
+    }
+    err = set_flags(fd[0], 1);
+    if (err == 0)
+        err = set_flags(fd[1], 0);
+    if (err == 0)
+        return 0;
+    nsx_io_close(fd[0]);
+    nsx_io_close(fd[1]);
+    fd[0] = fd[1] = -1;
+    return err;
+}
+
+/* ---- time ---- */
+
 int64_t
 nsx_clock_us(void)
 {
@@ -262,11 +409,34 @@ time_left(int64_t deadline)
     return left > INT_MAX ? INT_MAX : (int)left;
 }
 
+static short
+events_of(nsx_status what)
+{
+    return what == NSX_WANT_WRITE ? POLLOUT
+        : what == NSX_WANT_BOTH   ? POLLIN | POLLOUT
+                                  : POLLIN;
+}
+
+static enum nsx_wait
+wait_for(struct pollfd *p, size_t n, int64_t deadline)
+{
+    int left, found;
+
+    do {
+        left = time_left(deadline);
+        if (left == 0)
+            return NSX_WAIT_TIMEOUT;
+        found = poll(p, (nfds_t)n, left);
+    } while (found == 0);
+    if (found > 0)
+        return NSX_WAIT_READY;
+    return errno == EINTR ? NSX_WAIT_SIGNAL : NSX_WAIT_FAILED;
+}
+
 enum nsx_wait
 nsx_io_wait(const struct nsx_io *io, nsx_status what, int64_t deadline)
 {
-    struct pollfd p = { io->fd, 0, 0 };
-    int left, found;
+    struct pollfd p = { io->fd, events_of(what), 0 };
 
     if (io->fd < 0) {
         errno = EBADF;
@@ -274,16 +444,19 @@ nsx_io_wait(const struct nsx_io *io, nsx_status what, int64_t deadline)
     }
     if (io->kind == NSX_IO_FILE)
         return NSX_WAIT_READY;
-    p.events = what == NSX_WANT_WRITE ? POLLOUT
-        : what == NSX_WANT_BOTH       ? POLLIN | POLLOUT
-                                      : POLLIN;
-    do {
-        left = time_left(deadline);
-        if (left == 0)
-            return NSX_WAIT_TIMEOUT;
-        found = poll(&p, 1, left);
-    } while (found == 0);
-    if (found > 0)
-        return NSX_WAIT_READY;
-    return errno == EINTR ? NSX_WAIT_SIGNAL : NSX_WAIT_FAILED;
+    return wait_for(&p, 1, deadline);
+}
+
+enum nsx_wait
+nsx_io_wait_any(const int *fds, size_t n, nsx_status what, int64_t deadline)
+{
+    struct pollfd p[NSX_MAX_HANDLES];
+    size_t i;
+
+    for (i = 0; i < n && i < NSX_MAX_HANDLES; i++) {
+        p[i].fd = fds[i];
+        p[i].events = events_of(what);
+        p[i].revents = 0;
+    }
+    return wait_for(p, i, deadline);
 }

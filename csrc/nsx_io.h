@@ -39,6 +39,42 @@ nsx_status nsx_io_recv(struct nsx_io *io, void *buf, size_t n, size_t *done,
 nsx_status nsx_io_send(struct nsx_io *io, const void *buf, size_t n, int more,
                        size_t *done, struct nsx_error *e);
 
+/* The same read, but the octets stay where they are for the next one. */
+nsx_status nsx_io_peek(struct nsx_io *io, void *buf, size_t n, size_t *done,
+                       struct nsx_error *e);
+
+/* ---- sockets of our own, and pipes ----
+ * Functions that answer an int answer 0 or an errno. */
+
+/* An address of the system's: a struct sockaddr, as octets. */
+struct nsx_address {
+    size_t len;
+    unsigned char octets[NSX_MAX_SOCKADDR];
+};
+
+/* AF_INET, AF_INET6, AF_UNIX...; 1 when it is a Unix socket's. */
+int nsx_address_family(const struct nsx_address *a);
+int nsx_address_is_unix(const struct nsx_address *a);
+
+/* A new stream socket for such an address: non-blocking, closed by exec. */
+int nsx_io_socket(const struct nsx_address *a, int *fd);
+int nsx_io_bind(int fd, const struct nsx_address *a);
+
+/* Begins to connect: EINPROGRESS when that goes on, as a signal's arrival does
+ * not hinder it.  nsx_io_connected says what became of it: EINPROGRESS as long
+ * as it goes on.  Neither waits. */
+int nsx_io_connect(int fd, const struct nsx_address *a);
+int nsx_io_connected(int fd);
+
+/* Lets the descriptor block again, as programs expect of one they are given. */
+void nsx_io_blocking(int fd);
+
+/* A pipe, reading end first; closed by exec, the reading end non-blocking. */
+int nsx_io_pipe(int fd[2]);
+
+/* -1 is allowed; errno stays as it was. */
+void nsx_io_close(int fd);
+
 /* Milliseconds of a clock that never steps back. */
 int64_t nsx_clock_ms(void);
 
@@ -65,5 +101,10 @@ enum nsx_wait {
  * read or write tells.  Works for descriptors of any number. */
 enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
                           int64_t deadline);
+
+/* The same for any one of n descriptors (0: only the deadline ends it, or a
+ * signal), at most NSX_MAX_HANDLES. */
+enum nsx_wait nsx_io_wait_any(const int *fds, size_t n, nsx_status what,
+                              int64_t deadline);
 
 #endif

@@ -113,4 +113,17 @@
 #define NSX_PROXY_HEAD 128u
 #define NSX_MAX_PROXY_REPLY (64u * 1024u)
 
+/* One address of the system's (struct sockaddr_storage has this much), those of
+ * one host that are tried, and descriptors that are waited for at once. */
+#define NSX_MAX_SOCKADDR 128u
+#define NSX_MAX_ADDRESSES 64u
+#define NSX_MAX_HANDLES NSX_MAX_ADDRESSES
+
+/* Milliseconds: until the next address is tried (RFC 8305 5); between two looks
+ * at several attempts by who sees only the newest; until a Unix socket whose
+ * queue is full is tried again. */
+#define NSX_NEXT_ATTEMPT_MS 250
+#define NSX_LOOK_MS 20
+#define NSX_TRY_AGAIN_MS 50
+
 #endif

@@ -20,7 +20,7 @@ my $openssl_file = qr{ \A nsx_ (?: tls | digest ) }x;
 my $socket_call  = qr{ \A (?:
     recv | recvfrom | recvmsg | send | sendto | sendmsg | read | readv |
     write | writev | poll | ppoll | select | pselect | connect | accept |
-    bind | listen | socket | shutdown | setsockopt | getsockopt
+    bind | listen | socket | pipe | shutdown | setsockopt | getsockopt
 ) \z }x;
 my $hash_key = qr{ " net_ (?: cmd | smtp ) _ \w+ " }x;
 
@@ -98,7 +98,7 @@ subtest 'system calls on sockets only in nsx_io.c' => sub {
         is("@{$made{$name}}", '', $name) unless $name eq 'nsx_io.c';
     }
     my %io = map { $_ => 1 } @{$made{'nsx_io.c'} || []};
-    ok($io{recv} && $io{send} && $io{poll}, 'nsx_io.c does make them');
+    ok($io{recv} && $io{send} && $io{poll} && $io{connect}, 'nsx_io.c does make them');
 };
 
 subtest 'names of hash keys in one file of the glue' => sub {

@@ -240,6 +240,60 @@ pending_sigpipe(void)
 }
 
 static void
+peeking(void)
+{
+    int fd[2];
+    struct nsx_io io;
+    char buf[10];
+    size_t done;
+
+    unix_pair(fd);
+    io = open_io(fd[0]);
+    is_num(nsx_io_peek(&io, buf, 10, &done, &e), NSX_WANT_READ,
+           "nothing to look at");
+    say(fd[1], "abc");
+    is_num(nsx_io_peek(&io, buf, 10, &done, &e), NSX_OK, "a look");
+    is_mem(buf, done, "abc", 3, "shows what is there");
+    is_num(nsx_io_recv(&io, buf, 2, &done, &e), NSX_OK, "a read");
+    is_mem(buf, done, "ab", 2, "gets it");
+    (void)close(fd[1]);
+    is_num(nsx_io_peek(&io, buf, 10, &done, &e), NSX_OK, "what is left");
+    is_num(nsx_io_recv(&io, buf, 10, &done, &e), NSX_OK, "is read");
+    is_num(nsx_io_peek(&io, buf, 10, &done, &e), NSX_ERROR, "the end");
+    is_num(e.code, NSX_E_EOF, "is the end");
+    (void)close(fd[0]);
+}
+
+static void
+own_pipes(void)
+{
+    int fd[2];
+    struct nsx_io io;
+    char c = 0;
+    size_t done;
+
+    is_num(nsx_io_pipe(fd), 0, "a pipe");
+    ok(fcntl(fd[0], F_GETFD) & fcntl(fd[1], F_GETFD) & FD_CLOEXEC,
+       "that exec closes");
+    is_num(read(fd[0], &c, 1), -1, "reading it");
+    is_num(errno, EAGAIN, "never blocks");
+    io = open_io(fd[1]);
+    is_num(nsx_io_send(&io, "x", 1, 0, &done, &e), NSX_OK, "written");
+    is_num(nsx_io_wait_any(fd, 1, NSX_WANT_READ, nsx_deadline_after(5)),
+           NSX_WAIT_READY, "readable");
+    is_num(read(fd[0], &c, 1), 1, "read");
+    is_num(nsx_io_wait_any(fd, 1, NSX_WANT_READ, nsx_deadline_after(0.01)),
+           NSX_WAIT_TIMEOUT, "then nothing is");
+    is_num(nsx_io_wait_any(fd, 0, NSX_WANT_READ, nsx_deadline_after(0.01)),
+           NSX_WAIT_TIMEOUT, "no descriptor at all: the time");
+    nsx_io_close(fd[0]);
+    nsx_io_close(fd[1]);
+    errno = 7;
+    nsx_io_close(-1);
+    is_num(errno, 7, "closing nothing is quiet");
+}
+
+static void
 clock_and_deadlines(void)
 {
     int64_t a = nsx_clock_ms(), b;
@@ -333,6 +387,8 @@ main(void)
     files();
     pipes();
     pending_sigpipe();
+    peeking();
+    own_pipes();
     clock_and_deadlines();
     waiting();
     high_numbers();
