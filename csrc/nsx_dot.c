@@ -155,7 +155,7 @@ nsx_dot_encode(struct nsx_dot *d, const char *in, size_t n, char *out,
     while (j.n > 0 && j.room > 1) {
         if (d->at == NSX_DOT_BOL && d->bare_cr == NSX_BARE_CR_PASS)
             whole_lines(d, &j);
-        if (j.n == 0)
+        if (j.n == 0 || j.room <= 1)
             break;
         if (d->at == NSX_DOT_BOL)
             line_start(d, &j);
