@@ -4,6 +4,7 @@
  */
 #include "glue.h"
 #include "message.h"
+#include "operation.h"
 #include "outcome.h"
 #include "result.h"
 
@@ -1040,5 +1041,65 @@ _send(op, letter)
     SV *letter
   PPCODE:
     RETURN_SV(nsx_letter_send(aTHX_ &op, letter));
+
+# (what to wait for, until when in milliseconds of the clock), or nothing at the
+# end.
+void
+_step(op, letter)
+    nsx_work_t op
+    SV *letter
+  PREINIT:
+    int64_t until;
+    enum nsx_step step;
+  PPCODE:
+    step = nsx_letter_step(aTHX_ &op, letter, &until);
+    SPAGAIN;
+    SP -= items;
+    if (step == NSX_STEP_DONE)
+        XSRETURN_EMPTY;
+    EXTEND(SP, 2);
+    mPUSHs(nsx_want(aTHX_ step));
+    mPUSHs(nsx_until(aTHX_ step, until));
+
+void
+_finish(op, letter)
+    nsx_work_t op
+    SV *letter
+  PPCODE:
+    RETURN_SV(nsx_letter_finish(aTHX_ &op, letter));
+
+void
+_cancel(letter)
+    SV *letter
+  CODE:
+    nsx_letter_cancel(aTHX_ letter);
+
+MODULE = Net::SMTP::XS    PACKAGE = Net::SMTP::XS::Operation
+
+# Why none can begin on the object, or undef; dies when one is under way.
+const char *
+_unready(self)
+    SV *self
+  PREINIT:
+    struct nsx_op op;
+  CODE:
+    nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
+    RETVAL = nsx_unready(aTHX_ &op);
+  OUTPUT:
+    RETVAL
+
+void
+_occupy(op, operation)
+    nsx_work_t op
+    int operation
+  CODE:
+    op.obj->operation = (enum nsx_operation)operation;
+
+NV
+_clock()
+  CODE:
+    RETVAL = (NV)nsx_clock_ms();
+  OUTPUT:
+    RETVAL
 
 INCLUDE: xs/result.xsi

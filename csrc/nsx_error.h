@@ -58,9 +58,9 @@ typedef enum nsx_errcode {
 } nsx_errcode;
 
 struct nsx_error {
-    nsx_errcode code;          /* NSX_E_NONE while nothing failed */
-    int sys_errno;             /* errno of NSX_E_IO, perhaps NSX_E_PROXY, else 0 */
-    const char *where;         /* function that failed, static storage */
+    nsx_errcode code;  /* NSX_E_NONE while nothing failed */
+    int sys_errno;     /* errno of NSX_E_IO, perhaps NSX_E_PROXY, else 0 */
+    const char *where; /* function that failed, static storage */
     char text[NSX_ERROR_TEXT]; /* NUL-terminated, never holds a secret */
 };
 

@@ -179,7 +179,7 @@ sub sleep_until_readable {
 }
 
 subtest 'the result by recipient' => sub {
-    my $server = NSX::Test::Server->start(smtp => {});
+    my $server = NSX::Test::Server->start(smtp => { delay => { MAIL => 0.02 } });
     my $smtp = NSX::Test::Message::connect_to('Net::SMTP::XS', $server);
     my $r = $smtp->send_message(message_of(@both, SkipBad => 1));
     is join(' ', $r->accepted), 'bob@test carol@test', 'accepted';

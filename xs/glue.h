@@ -87,6 +87,13 @@ enum nsx_handle {
     NSX_HANDLE_TIED       /* a tied handle: through Perl's sysread, syswrite */
 };
 
+/* What is under way on an object while its program does other things. */
+enum nsx_operation {
+    NSX_OPERATION_NONE = 0,
+    NSX_OPERATION_MESSAGE,
+    NSX_OPERATION_QUIT
+};
+
 /* The C side of one object, hung on its glob. */
 struct nsx_object {
     struct nsx_channel ch;
@@ -96,20 +103,21 @@ struct nsx_object {
     int64_t until;   /* when the wait that goes on ends, 0: it begins */
     int64_t touched; /* when datasend or a reply was last here */
     enum nsx_handle handle;
-    Pid_t owner;            /* the process that may say goodbye on it */
-    int inherited;          /* 1 in a thread that cloned a TLS object */
-    U32 handles;            /* how often the handle was found changed */
-    int unsure;             /* 1 when Perl code ran since the last look */
-    UV dev, ino;            /* what the descriptor stood for then */
-    int torn;               /* 1 while a unit is partly written */
-    int sending;            /* > 0 while a part of a message is being sent */
-    int awaiting;           /* responses under way */
-    int owed;               /* 1 when a reply is to be read before that of
+    Pid_t owner;   /* the process that may say goodbye on it */
+    int inherited; /* 1 in a thread that cloned a TLS object */
+    U32 handles;   /* how often the handle was found changed */
+    int unsure;    /* 1 when Perl code ran since the last look */
+    UV dev, ino;   /* what the descriptor stood for then */
+    int torn;      /* 1 while a unit is partly written */
+    int sending;   /* > 0 while a part of a message is being sent */
+    int awaiting;  /* responses under way */
+    int owed;      /* 1 when a reply is to be read before that of
                                the next command: a die left it unread, or a
                                signal handler runs while it is waited for */
-    int lost;               /* 1 when that handler read it */
-    U32 replies;            /* whose last line was taken, so far */
-    U32 writes;             /* units whose writing began, so far */
+    int lost;      /* 1 when that handler read it */
+    U32 replies;   /* whose last line was taken, so far */
+    U32 writes;    /* units whose writing began, so far */
+    enum nsx_operation operation; /* no method may be called meanwhile */
     int secret;             /* > 0 while command lines carry credentials */
     struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
 };
@@ -148,7 +156,8 @@ void nsx_op_find(pTHX_ struct nsx_op *op, SV *self);
 
 /* Starts a call: finds or attaches the engine, and sends what waits (waiting.h);
  * nsx_op_begin_waiting leaves that to the call.  args are the call's n
- * arguments, held when to look at self may run code. */
+ * arguments, held when to look at self may run code.  While an operation is
+ * under way nsx_op_begin and nsx_op_begin_waiting die. */
 void nsx_op_enter(pTHX_ struct nsx_op *op, SV *self);
 void nsx_op_begin(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args);
 void nsx_op_begin_waiting(pTHX_ struct nsx_op *op, SV *self, I32 n, SV **args);

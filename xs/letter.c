@@ -12,7 +12,8 @@ letter_free(pTHX_ SV *sv, MAGIC *mg)
     PERL_UNUSED_ARG(sv);
     if (!l)
         return 0;
-    nsx_message_free(&l->m);
+    if (!PL_dirty) /* as perl ends the session may be gone */
+        nsx_message_free(&l->m);
     for (i = 0; l->item && i < l->count; i++)
         SvREFCNT_dec(l->item[i]);
     nsx_free(l->item);
@@ -148,6 +149,7 @@ nsx_letter_new(pTHX_ struct nsx_op *op, U32 handles, HV *message)
     l->glob = SvREFCNT_inc_simple_NN((SV *)op->gv);
     l->handles = handles;
     l->message = (HV *)SvREFCNT_inc_simple_NN((SV *)message);
+    l->is_kept = nsx_flag(aTHX_ message, "is_kept");
     l->told = 0;
     nsx_error_reset(&e);
     fill_rules(aTHX_ &l->m.rules, message);

@@ -5,6 +5,9 @@
 #include "message.h"
 #include "outcome.h"
 
+/* Milliseconds that one step of an operation may go on for, about. */
+#define NSX_TURN_MS 2
+
 int
 nsx_goes_by_methods(pTHX_ struct nsx_op *op)
 {
@@ -68,6 +71,14 @@ has_handle(pTHX_ struct nsx_op *op, struct letter *l)
     return 0;
 }
 
+static nsx_status
+wanted(enum nsx_step step)
+{
+    return step == NSX_STEP_WANT_READ ? NSX_WANT_READ
+        : step == NSX_STEP_WANT_WRITE ? NSX_WANT_WRITE
+                                      : NSX_WANT_BOTH;
+}
+
 static void
 wait_for(pTHX_ struct nsx_op *op, struct letter *l, nsx_status what)
 {
@@ -80,53 +91,67 @@ wait_for(pTHX_ struct nsx_op *op, struct letter *l, nsx_status what)
         (void)nsx_error_errno(&op->obj->ch.error, errno, "wait_for");
 }
 
-static nsx_status
-wanted(enum nsx_step step)
+/* What the step needs of the caller's code: 1 when some ran. */
+static int
+ask_caller(pTHX_ struct letter *l, enum nsx_step step)
 {
-    return step == NSX_STEP_WANT_READ ? NSX_WANT_READ
-        : step == NSX_STEP_WANT_WRITE ? NSX_WANT_WRITE
-                                      : NSX_WANT_BOTH;
+    SV *progress = nsx_field(aTHX_ l->message, "Progress");
+    const int told = progress && nsx_letter_tell(aTHX_ l, progress);
+
+    if (step != NSX_STEP_LATER)
+        return told;
+    nsx_letter_feed(aTHX_ l);
+    l->m.session->until = 0; /* until then the server waited for us */
+    return 1;
 }
 
-/* What a step asks for, save DONE.  1 when Perl code ran. */
+/* A step of the engine: DONE, WANT_..., AGAIN, or LATER: the caller's code has
+ * nothing now. */
+static enum nsx_step
+step_once(pTHX_ struct nsx_op *op, struct letter *l)
+{
+    const enum nsx_step step = nsx_message_step(&l->m);
+
+    if (ask_caller(aTHX_ l, step) && !has_handle(aTHX_ op, l))
+        return NSX_STEP_DONE;
+    return step != NSX_STEP_LATER ? step
+        : l->is_late              ? NSX_STEP_LATER
+                                  : NSX_STEP_AGAIN;
+}
+
+static void
+look_at_clock(struct letter *l)
+{
+    if (nsx_clock_ms() >= nsx_message_deadline(&l->m))
+        (void)nsx_message_timed_out(&l->m);
+}
+
+/* What the blocking call does between two steps: 0 when the handle is gone. */
 static int
-serve(pTHX_ struct nsx_op *op, struct letter *l, enum nsx_step step)
+between_steps(pTHX_ struct nsx_op *op, struct letter *l, enum nsx_step step)
 {
     if (PL_sig_pending) {
         nsx_letter_own_pieces(aTHX_ l);
         nsx_op_signals(aTHX_ op);
-        return 1;
-    }
-    if (step == NSX_STEP_LATER) {
-        nsx_letter_feed(aTHX_ l);
-        return 1;
+        return has_handle(aTHX_ op, l);
     }
     if (step != NSX_STEP_AGAIN)
         wait_for(aTHX_ op, l, wanted(step));
-    else if (nsx_clock_ms() >= nsx_message_deadline(&l->m))
-        (void)nsx_message_timed_out(&l->m);
-    return 0;
+    else
+        look_at_clock(l);
+    return 1;
 }
 
 static void
 drive(pTHX_ struct nsx_op *op, struct letter *l)
 {
-    SV *progress = nsx_field(aTHX_ l->message, "Progress");
+    enum nsx_step step;
 
     if (nsx_op_fd(aTHX_ op) >= 0 && !has_handle(aTHX_ op, l))
         return;
-
-    for (;;) {
-        const enum nsx_step step = nsx_message_step(&l->m);
-
-        if (progress && nsx_letter_tell(aTHX_ l, progress)
-            && !has_handle(aTHX_ op, l))
-            return;
-        if (step == NSX_STEP_DONE)
-            return;
-        if (serve(aTHX_ op, l, step) && !has_handle(aTHX_ op, l))
-            return;
-    }
+    do
+        step = step_once(aTHX_ op, l);
+    while (step != NSX_STEP_DONE && between_steps(aTHX_ op, l, step));
 }
 
 /* What a die may leave half sent. */
@@ -162,6 +187,28 @@ send_guarded(pTHX_ struct nsx_op *op, struct letter *l)
     LEAVE;
 }
 
+enum nsx_step
+nsx_letter_step(pTHX_ struct nsx_op *op, SV *letter, int64_t *until)
+{
+    struct letter *l = nsx_letter_of(aTHX_ letter);
+    const int64_t turn = nsx_clock_ms() + NSX_TURN_MS;
+    enum nsx_step step = NSX_STEP_DONE;
+
+    ENTER;
+    SAVEINT(op->obj->sending);
+    op->obj->sending++;
+    if (nsx_op_fd(aTHX_ op) < 0 || has_handle(aTHX_ op, l)) {
+        look_at_clock(l);
+        do
+            step = step_once(aTHX_ op, l);
+        while (step == NSX_STEP_AGAIN && nsx_clock_ms() < turn);
+    }
+    LEAVE;
+    *until = step == NSX_STEP_LATER ? l->m.rules.deadline
+                                    : nsx_message_deadline(&l->m);
+    return step;
+}
+
 static void
 leave_session(pTHX_ struct nsx_op *op, struct letter *l, int must_close)
 {
@@ -173,28 +220,62 @@ leave_session(pTHX_ struct nsx_op *op, struct letter *l, int must_close)
         nsx_failed(aTHX_ op, "send_message");
 }
 
+/* What the blocking call dies with, once the engine has ended the message. */
+static void
+rethrow(pTHX_ const struct letter *l, nsx_errcode local, SV *why)
+{
+    if (why)
+        croak_sv(why);
+    if (local == NSX_E_BARE_CR && l->m.source.rewind == NULL)
+        Perl_croak(aTHX_ "send_message: BareCR: the body has a CR that no LF "
+                         "follows\n");
+    if (local == NSX_E_SOURCE)
+        Perl_croak(aTHX_ "send_message: Data: it changed while it was sent\n");
+    if (local == NSX_E_NOMEM)
+        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+}
+
 SV *
-nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
+nsx_letter_finish(pTHX_ struct nsx_op *op, SV *letter)
 {
     struct letter *l = nsx_letter_of(aTHX_ letter);
     struct nsx_message_result r;
     SV *result, *why;
 
-    send_guarded(aTHX_ op, l);
     nsx_message_result(&l->m, &r);
     if (l->is_abandoned)
         r.is_reusable = 0;
     result = nsx_outcome_result(aTHX_ l, &r);
     why = l->why ? sv_2mortal(newSVsv(l->why)) : NULL;
     leave_session(aTHX_ op, l, r.must_close);
-    if (why)
-        croak_sv(why);
-    if (r.local == NSX_E_BARE_CR && l->m.source.rewind == NULL)
-        Perl_croak(aTHX_ "send_message: BareCR: the body has a CR that no LF "
-                         "follows\n");
-    if (r.local == NSX_E_SOURCE)
-        Perl_croak(aTHX_ "send_message: Data: it changed while it was sent\n");
-    if (r.local == NSX_E_NOMEM)
-        Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    rethrow(aTHX_ l, r.local, why);
     return result;
+}
+
+SV *
+nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
+{
+    send_guarded(aTHX_ op, nsx_letter_of(aTHX_ letter));
+    return nsx_letter_finish(aTHX_ op, letter);
+}
+
+void
+nsx_letter_cancel(pTHX_ SV *letter)
+{
+    struct letter *l = nsx_letter_of(aTHX_ letter);
+    struct nsx_object *obj = nsx_object_find(aTHX_(GV *) l->glob);
+
+    if (obj)
+        cancel(obj, l);
+}
+
+const char *
+nsx_unready(pTHX_ struct nsx_op *op)
+{
+    if (op->obj->sending)
+        return "a message is being sent";
+    if (op->obj->waits || nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
+        return "a message is under way: end it with dataend";
+    return op->obj->owed ? "the reply to the last command is still to come"
+                         : NULL;
 }

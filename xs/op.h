@@ -25,6 +25,7 @@ struct nsx_op {
     U8 gimme; /* the call's context, by nsx_gimme */
 };
 
-typedef struct nsx_op nsx_op_t; /* what the typemap makes of an object */
+typedef struct nsx_op nsx_op_t;   /* what the typemap makes of an object */
+typedef struct nsx_op nsx_work_t; /* of one whose operation goes on */
 
 #endif

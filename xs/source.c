@@ -109,13 +109,15 @@ rewind_pieces(void *ctx)
     return 1;
 }
 
-/* A string in place: the caller's own where it is plain octets. */
+/* A string in place: the caller's own where it is plain octets.  What outlives
+ * the call is a copy, which shares its buffer as long as nobody writes. */
 static SV *
-held_string(pTHX_ SV *ref)
+held_string(pTHX_ const struct letter *l, SV *ref)
 {
     SV *sv = SvRV(ref), *copy;
 
-    if (SvPOK(sv) && !SvGMAGICAL(sv) && !SvUTF8(sv) && !SvROK(sv))
+    if (!l->is_kept && SvPOK(sv) && !SvGMAGICAL(sv) && !SvUTF8(sv)
+        && !SvROK(sv))
         return SvREFCNT_inc_simple_NN(sv);
     copy = newSVsv(sv);
     (void)SvPV_nolen(copy);
@@ -140,7 +142,7 @@ nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source)
     av = (AV *)SvRV(items);
     l->item = (SV **)nsx_zeroed(aTHX_(size_t)(av_len(av) + 1) * sizeof(SV *));
     for (; l->count <= av_len(av); l->count++)
-        l->item[l->count] = held_string(aTHX_ *av_fetch(av, l->count, 0));
+        l->item[l->count] = held_string(aTHX_ l, *av_fetch(av, l->count, 0));
     source->pull = pull_string;
     source->follows = string_follows;
     source->rewind = rewind_string;
@@ -213,6 +215,7 @@ nsx_letter_feed(pTHX_ struct letter *l)
     argv[0] = body ? *body : &PL_sv_undef;
     argv[1] = boolSV(l->must_rewind);
     l->must_rewind = 0;
+    l->is_late = 0;
     nsx_letter_own_pieces(aTHX_ l);
     ret = call_caller(aTHX_ l, "Net::SMTP::XS::Message::_next_piece", 2, argv);
     if (!ret)
@@ -221,6 +224,9 @@ nsx_letter_feed(pTHX_ struct letter *l)
         SvREFCNT_dec(l->piece);
         l->piece = SvREFCNT_inc_simple_NN(SvRV(ret));
         l->is_ready = 1;
+    }
+    else if (SvOK(ret)) {
+        l->is_late = 1;
     }
     else {
         l->at_end = 1;

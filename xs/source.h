@@ -24,6 +24,8 @@ struct letter {
     char *own;     /* copy of the piece the engine is at */
     uint64_t told; /* octets that Progress knows of */
     int is_ready, at_end, must_rewind;
+    int is_late;      /* the code has nothing now (LATER) */
+    int is_kept;      /* it outlives the call: strings are held as copies */
     int is_abandoned; /* the handle changed under it */
 };
 

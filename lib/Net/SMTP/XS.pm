@@ -48,7 +48,7 @@ my @cmd_methods = qw(
 );
 my @smtp_methods = qw(
     can_ssl can_inet6 host banner domain hello supports etrn auth starttls
-    mail send send_or_mail send_and_mail send_message send_messages reset
+    mail send send_or_mail send_and_mail send_message send_messages start_message reset
     recipient to cc bcc data bdat bdatlast datafh expand verify help quit DESTROY _addr _EHLO _HELO _MAIL
     _RCPT _SEND _SAML _SOML _VRFY _EXPN _HELP _RSET _NOOP _QUIT _DATA _BDAT
     _TURN _ETRN _AUTH _STARTTLS
@@ -483,6 +483,17 @@ sub send_message {
 sub send_messages {
     { local $@; require Net::SMTP::XS::Message; }
     goto &Net::SMTP::XS::Message::send_messages;
+}
+
+sub start_message {
+    { local $@; require Net::SMTP::XS::Message; }
+    goto &Net::SMTP::XS::Message::start_message;
+}
+
+# What code that gives Data answers when it has nothing yet.
+sub LATER() {
+    require Net::SMTP::XS::Message::Body;
+    return Net::SMTP::XS::Message::Body::LATER();
 }
 
 # --- the rest ----------------------------------------------------------------

@@ -11,7 +11,7 @@ use Net::SMTP::XS;
 
 our $VERSION = '0.01';
 
-has persistent => (is => 'ro', isa => Bool, default => sub {0});
+has persistent => (is => 'ro', isa => Bool, default => sub { 0 });
 
 has message_options => (is => 'ro', isa => HashRef, default => sub { {} });
 
@@ -38,7 +38,7 @@ sub BUILD {
 }
 
 sub _connect {
-    my ($self) = @_;
+    my ($self)   = @_;
     my $security = $security{ lc $self->ssl };
     my $client   = Net::SMTP::XS->new(
         [$self->hosts],
@@ -46,8 +46,10 @@ sub _connect {
         Timeout => $self->timeout,
         Debug   => $self->debug,
         ($security eq 'ssl' ? (SSL => 1, %{ $self->ssl_options }) : ()),
-        (map { defined $_->[1] ? @$_ : () } [Hello => $self->helo],
-            [LocalAddr => $self->localaddr], [LocalPort => $self->localport]),
+        (
+            map { defined $_->[1] ? @$_ : () } [Hello => $self->helo],
+            [LocalAddr => $self->localaddr], [LocalPort => $self->localport]
+        ),
     );
     _fail(
         sprintf 'unable to establish SMTP connection to (%s) port %s: %s',
@@ -79,11 +81,13 @@ my %class_of = (4 => 'Email::Sender::Failure::Temporary', 5 => 'Email::Sender::F
 sub _failure {
     my ($message, $digit, $code, @recipients) = @_;
     my $class = $class_of{ $digit || '' } || 'Email::Sender::Failure';
-    return $class->new({
-        message => $message,
-        (defined $code ? (code => $code) : ()),
-        recipients => \@recipients,
-    });
+    return $class->new(
+        {
+            message => $message,
+            (defined $code ? (code => $code) : ()),
+            recipients => \@recipients,
+        }
+    );
 }
 
 sub _fail { _failure(@_)->throw }
@@ -91,7 +95,7 @@ sub _fail { _failure(@_)->throw }
 # The connection is of no further use.
 sub _fail_by_reply {
     my ($what, $client) = @_;
-    my ($code, $text) = ($client->code, join ' ', map { s/\s+\z//r } $client->message);
+    my ($code, $text)   = ($client->code, join ' ', map { s/\s+\z//r } $client->message);
     $client->quit if defined fileno $client;
     return _fail("$what: $text", substr($code, 0, 1), $code);
 }
@@ -175,13 +179,17 @@ sub _success {
     my ($self, $result, $text) = @_;
     my @failed = grep { !$_ } $result->recipients;
     return $self->success({ message => $text }) if !@failed;
-    return $self->partial_success({
-        message => $text,
-        failure => Email::Sender::Failure::Multi->new({
-            message  => 'some recipients were rejected during RCPT',
-            failures => [map { _failure_of($_) } @failed],
-        }),
-    });
+    return $self->partial_success(
+        {
+            message => $text,
+            failure => Email::Sender::Failure::Multi->new(
+                {
+                    message  => 'some recipients were rejected during RCPT',
+                    failures => [map { _failure_of($_) } @failed],
+                }
+            ),
+        }
+    );
 }
 
 my %doing = (
@@ -202,8 +210,10 @@ sub _fail_by_result {
     }
     my $what = $doing{ $result->stage } || "$from failed after MAIL FROM";
     my $why  = join ' ', grep { defined && length } $result->enhanced, $result->message;
-    return _fail("$what: $why", _digit($result), $result->code,
-        map { $_->address } grep { !$_ } @recipients);
+    return _fail(
+        "$what: $why", _digit($result), $result->code,
+        map { $_->address } grep { !$_ } @recipients
+    );
 }
 
 no Moo;

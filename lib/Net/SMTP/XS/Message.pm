@@ -15,6 +15,9 @@ use Net::SMTP::XS::Result;
 our $VERSION  = '0.01';
 our @CARP_NOT = ('Net::SMTP::XS');
 
+# The method whose arguments are judged, for what is said about them.
+our $call = 'send_message';
+
 # --- the rules of options ----------------------------------------------------------
 
 use constant MOST_ENVELOPE_ID => 100;    # octets as xtext (RFC 3461 4.4)
@@ -88,16 +91,21 @@ my %recipient_rule = (
 );
 
 # From here, at the line that called send_message.
+sub _croak {
+    my ($text) = @_;
+    Carp::croak("$call: $text");
+}
+
 sub _wrong {
     my ($option, $rule) = @_;
-    Carp::croak("send_message: $option: it takes $rule");
+    _croak("$option: it takes $rule");
 }
 
 sub _check {
     my ($rules, $option, $where) = @_;
     for my $name (keys %$option) {
         my $rule = $rules->{$name}
-            or Carp::croak(qq{send_message: ${where}unknown option "$name"});
+            or _croak(qq{${where}unknown option "$name"});
         if (!defined $option->{$name}) { delete $option->{$name}; next }
         _wrong("$where$name", $rule->[0]) if !$rule->[1]->($option->{$name});
     }
@@ -110,7 +118,7 @@ sub _check {
 sub _path {
     my ($smtp, $address, $option) = @_;
     my $path = eval { Net::SMTP::XS::_replaced_addr($smtp, $address) };
-    Carp::croak("send_message: $option: " . $@ =~ s/ at \S+ line \d+\.?\n\z//r) if !defined $path;
+    _croak("$option: " . $@ =~ s/ at \S+ line \d+\.?\n\z//r) if !defined $path;
     $path =~ s/\A<(.*)>\z/$1/s;
     _wrong($option, 'addresses without control characters') if $path =~ /[\x00-\x1f\x7f]/;
     return _octets($path);
@@ -158,7 +166,7 @@ sub _recipient {
 # scalar: a copy might take as much memory again.
 sub _message {
     my $smtp = shift;
-    Carp::croak('send_message: options come in pairs of name and value') if @_ % 2;
+    _croak('options come in pairs of name and value') if @_ % 2;
     my (%option, $data);
     for (my $i = 0; $i < @_; $i += 2) {
         if   ($_[$i] eq 'Data') { $data             = \$_[$i + 1] }
@@ -168,7 +176,7 @@ sub _message {
     _wrong('From', "an address, or '' for the null sender") if !defined $from;
     _wrong('To',   'a recipient') if !defined $to;
     _check(\%rule, \%option, '');
-    Carp::croak('send_message: HoldFor and HoldUntil: it takes one of them')
+    _croak('HoldFor and HoldUntil: it takes one of them')
         if defined $option{HoldFor} && defined $option{HoldUntil};
     return {
         %option,
@@ -262,10 +270,9 @@ sub _prepare {
     _wire($smtp, $message, $message->{from}, \$message->{from_wire});
     _wire($smtp, $message, $_->{path},       \$_->{wire}) for @{ $message->{to} };
     my $letter = _letter($smtp, $handles, $message);
-    Carp::croak("send_message: $letter") if !ref $letter;
+    _croak($letter) if !ref $letter;
     my %lacking = map { $_ => 1 } @{ _left_out($letter) };
-    Carp::carp("Net::SMTP::XS::send_message: $_ option not supported by host")
-        for sort keys %lacking;
+    Carp::carp("Net::SMTP::XS::$call: $_ option not supported by host") for sort keys %lacking;
     return $letter;
 }
 
@@ -284,14 +291,56 @@ sub _wire {
     return;
 }
 
-# Between the engine's steps, by the glue.
+# Between the engine's steps, by the glue: a reference to a piece, 'later', or
+# undef at the end.
 sub _next_piece {
     my ($body, $must_rewind) = @_;
     $body->rewind if $must_rewind;
-    return scalar $body->next;
+    my $piece = $body->next;
+    return $body->is_later($piece) ? 'later' : $piece;
 }
 
 sub _tell { my ($progress, @done) = @_; $progress->(@done); return }
+
+# --- without blocking ----------------------------------------------------------------
+
+sub start_message {
+    my $smtp = shift;
+    local $call = 'start_message';
+    require Net::SMTP::XS::Operation;
+    my $reason = Net::SMTP::XS::Operation::_unready($smtp);
+    _croak($reason) if defined $reason;
+    my $message = _message($smtp, @_);
+    _croak(   'it takes an object of no overridden methods, without Debug and not tied: '
+            . 'this one has to wait, use send_message')
+        if _goes_by_its_methods($smtp);
+    $message->{body}->may_wait or _wrong('Data', 'a handle of a file, or code that never waits');
+    $message->{is_kept} = 1;
+    my $letter = _prepare($smtp, _begin($smtp), $message);
+    return Net::SMTP::XS::Operation->new('Net::SMTP::XS::Message::Run', $smtp, $letter);
+}
+
+# The work of such an operation.
+package Net::SMTP::XS::Message::Run;
+
+sub new {
+    my ($class, $smtp, $letter) = @_;
+    return bless { smtp => $smtp, letter => $letter }, $class;
+}
+
+sub occupies { 1 }    # csrc's NSX_OPERATION_MESSAGE
+
+sub turn {
+    my ($self) = @_;
+    @$self{qw(want until)} = Net::SMTP::XS::Message::_step(@$self{qw(smtp letter)});
+    return !defined $self->{want};
+}
+
+sub cancel { Net::SMTP::XS::Message::_cancel($_[0]{letter}) }
+
+sub result { Net::SMTP::XS::Message::_finish(@{ $_[0] }{qw(smtp letter)}) }
+
+package Net::SMTP::XS::Message;
 
 # --- internationalized domains -------------------------------------------------------
 

@@ -24,11 +24,17 @@ use warnings;
 
 use Exporter 'import';
 use Net::SMTP::XS;
+use NSX::Test::Operation;
 use NSX::Test::Server;
 use Test::More;
 
 our @EXPORT  = qw(rows message_of);
 our @CLASSES = ('Net::SMTP::XS', 'NSX::Test::Message::Overriding');
+
+# What sends a row's message, and another way that must come to the same.
+our $sender = sub { my $smtp = shift; return $smtp->send_message(@_) };
+our $other_sender;
+sub by_steps { my $smtp = shift; return run_to_end($smtp->start_message(@_)) }
 
 {
     package NSX::Test::Message::Overriding;
@@ -51,9 +57,23 @@ sub connect_to {
 sub rows {
     my @rows = @_;
     for my $class (@CLASSES) {
-        my @mine = grep { !$_->{only} || $_->{only} eq $class } @rows or next;
-        subtest $class => sub { run_row($class, $_) for @mine };
+        my @mine = grep { !$_->{only} || $_->{only} eq $class } @rows;
+        @mine = grep { ref $_->{send} ne 'CODE' } @mine if $other_sender;
+        next if !@mine;
+        subtest $class => sub { ($other_sender ? run_both($class, $_) : run_row($class, $_)) for @mine };
     }
+    return;
+}
+
+sub run_both {
+    my ($class, $row) = @_;
+    my $one = run_row($class, $row);
+    local $sender = $other_sender;
+    my $other = run_row($class, $row);
+    for my $got ($one, $other) {
+        s/ at \S+ line \d+\.//g for @$got{qw(warned died)};
+    }
+    is_deeply $other, $one, "$row->{name}: the same either way";
     return;
 }
 
@@ -67,7 +87,7 @@ sub run_row {
         local $SIG{__WARN__} = sub { push @warnings, @_ };
         my $send = $row->{send} || [];
         eval {
-            @results = ref $send eq 'CODE' ? $send->($smtp) : $smtp->send_message(message_of(@$send));
+            @results = ref $send eq 'CODE' ? $send->($smtp) : $sender->($smtp, message_of(@$send));
             1;
         } or $died = $@;
     }
@@ -75,6 +95,7 @@ sub run_row {
     my $goes_on = !@results || !$results[-1]->is_reusable || $smtp->reset && $smtp->quit;
     undef $smtp;
     my $log = $server->finish;
+    s/\bstart_message\b/send_message/g for $died, @warnings;
     my %got = (
         (@results ? seen($results[-1]) : ()),
         wire => wire($log, $goes_on && @results && $results[-1]->is_reusable),
@@ -86,7 +107,7 @@ sub run_row {
         goes_on  => $goes_on ? 1 : 0,
     );
     subtest $row->{name} => sub { compare(\%got, $row) };
-    return;
+    return \%got;
 }
 
 sub seen {

@@ -23,6 +23,7 @@ use constant {
     BLOCK => 65_536,    # octets read from a handle at a time
     RULE  => 'octets, a reference to them or to an array of them, a handle or code',
     WIDE  => 'octets: it has characters above 255, encode it first',
+    LATER => bless(\(my $later = 'later'), 'Net::SMTP::XS::Later'),
 };
 
 # Takes the place of what a die says about a wrong Data: just the rule.
@@ -78,6 +79,17 @@ sub _take_handle {
 
 sub can_rewind { $_[0]{items} || defined $_[0]{start} }
 
+# A body that never waits: strings, a file, code that may have nothing yet, and
+# what is not the system's.  From now on code may say so.
+sub may_wait {
+    my ($self) = @_;
+    my $fh = $self->{handle};
+    return 0 if $fh && !tied *$fh && fileno $fh >= 0 && !-f $fh;
+    return $self->{may_wait} = 1;
+}
+
+sub is_later { ref $_[1] && ref $_[1] eq ref LATER }
+
 sub rewind {
     my ($self) = @_;
     $self->{at} = 0;
@@ -96,6 +108,10 @@ sub next {
         return;
     }
     my $octets = $self->{handle} ? $self->_read : $self->{code}->();
+    if ($self->is_later($octets)) {
+        return $octets if $self->{may_wait};
+        die "Data: LATER is for start_message\n";
+    }
     return if !defined $octets || !length $octets;
     $octets = "$octets";
     utf8::downgrade($octets, 1) or die 'Data: it takes ' . WIDE . "\n";
