@@ -29,6 +29,19 @@
     }                                        \
     STMT_END
 
+/* The same in the scalar that perl keeps for the value of this call, which
+ * spares a new one; the assignment is to TARG. */
+#define RETURN_TARGET(assignment) \
+    STMT_START                    \
+    {                             \
+        dXSTARG;                  \
+        TAINT_NOT;                \
+        assignment;               \
+        ST(0) = TARG;             \
+        XSRETURN(1);              \
+    }                             \
+    STMT_END
+
 /* The arguments from first on, in an array that stays where it is while Perl
  * code runs; held: they also stay alive, so that this code may drop them. */
 static SV **
@@ -554,13 +567,8 @@ datasend(self, ...)
   PPCODE:
     if (items == 2
         && (nsx_waiting_add(aTHX_ self, ST(1))
-            || nsx_lane_datasend(aTHX_ self, ST(1)))) {
-        dXSTARG;
-
-        XSprePUSH;
-        PUSHi(1);
-        XSRETURN(1);
-    }
+            || nsx_lane_datasend(aTHX_ self, ST(1))))
+        RETURN_TARGET(sv_setiv(TARG, 1));
     nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
     args = arguments(aTHX_ ax, items, 1, 0);
     nsx_text_init(aTHX_ &body, items - 1, args);
@@ -588,7 +596,7 @@ dataend(self, ...)
     int ok;
   PPCODE:
     if (nsx_lane_dataend(aTHX_ self, &ok))
-        RETURN_SV(nsx_yes_no(aTHX_ ok));
+        RETURN_TARGET(sv_setsv(TARG, boolSV(ok)));
     nsx_op_begin_waiting(aTHX_ &op, self, items, &ST(0));
     if (op.obj->waits && !nsx_waiting_is_steady(aTHX))
         (void)nsx_waiting_flush(aTHX_ &op, 1);
@@ -756,7 +764,7 @@ mail(self, ...)
     int ok;
   PPCODE:
     if (items == 2 && nsx_lane_mail(aTHX_ self, ST(1), &ok))
-        RETURN_SV(nsx_yes_no(aTHX_ ok));
+        RETURN_TARGET(sv_setsv(TARG, boolSV(ok)));
     nsx_op_begin(aTHX_ &op, self, items, &ST(0));
     args = arguments(aTHX_ ax, items, 1, 1);
     addr = items > 1 ? nsx_copy(args[0]) : &PL_sv_undef;
@@ -805,7 +813,7 @@ recipient(self, ...)
   PPCODE:
     PERL_UNUSED_VAR(ix);
     if (items == 2 && nsx_lane_rcpt(aTHX_ self, ST(1), &ok))
-        RETURN_IV(ok);
+        RETURN_TARGET(sv_setiv(TARG, ok));
     nsx_op_begin(aTHX_ &op, self, items, &ST(0));
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
@@ -838,7 +846,7 @@ data(self, ...)
   PPCODE:
     if (items == 1 && nsx_lane_data(aTHX_ self, &begun)) {
         if (begun)
-            RETURN_IV(1);
+            RETURN_TARGET(sv_setiv(TARG, 1));
         RETURN_SV(nsx_yes_no(aTHX_ 0));
     }
     nsx_op_begin(aTHX_ &op, self, items, &ST(0));

@@ -8,6 +8,7 @@
 #include "nsx_addr.h"
 #include "nsx_limits.h"
 
+#include <limits.h>
 #include <string.h>
 
 struct walk {
@@ -132,6 +133,7 @@ trim(const char *in, size_t n, enum nsx_addr_text text, struct nsx_addr *out)
     out->text = in;
     out->len = n;
     out->bracketed = 0;
+    out->bare = 0;
 }
 
 /* The first "<...>" wherever it stands. */
@@ -149,6 +151,20 @@ first_angle(const char *in, size_t n, struct nsx_addr *out)
     out->bracketed = 1;
 }
 
+/* Printable ASCII but space, quote, opening parenthesis, angle brackets. */
+/* clang-format off */
+static const unsigned char bare_octet[UCHAR_MAX + 1] = {
+    ['!'] = 1,
+    ['#'] = 1, 1, 1, 1, 1,
+    [')'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    ['='] = 1,
+    ['?'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    ['O'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    ['_'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    ['o'] = 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+};
+/* clang-format on */
+
 /* 1 when the input is an address and nothing else: ASCII without quotes,
  * comments, brackets or white space.  Most are. */
 static int
@@ -156,12 +172,9 @@ is_bare(const char *in, size_t n)
 {
     size_t i;
 
-    for (i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)in[i];
-
-        if (c <= ' ' || c > '~' || c == '"' || c == '(' || c == '<' || c == '>')
+    for (i = 0; i < n; i++)
+        if (!bare_octet[(unsigned char)in[i]])
             return 0;
-    }
     return n > 0;
 }
 
@@ -177,6 +190,7 @@ nsx_addr_extract(const char *in, size_t n, enum nsx_addr_text text,
         out->text = in;
         out->len = n;
         out->bracketed = 0;
+        out->bare = 1;
         return;
     }
     trim(in, n, text, out);
@@ -214,6 +228,8 @@ nsx_addr_is_whole(const struct nsx_addr *addr)
     struct walk w = { addr->text, addr->len, addr->len, 0, 0 };
     size_t i = 0;
 
+    if (addr->bare)
+        return 1;
     while (i < w.n && w.in[i] != '>')
         i = w.in[i] == '"' ? skip_quoted(&w, i) : i + 1;
     while (i < w.n && w.in[i] == '>')

@@ -12,6 +12,8 @@ struct nsx_addr {
     size_t len;
     int bracketed; /* 1: text begins with '<' and ends with '>';
                       0: the caller puts <> around it */
+    int bare;      /* 1: printable ASCII without quotes, brackets or spaces:
+                      whole, and it ends no line.  0: nobody looked */
 };
 
 /* What the octets of an address are: characters of one octet each, of which

@@ -127,6 +127,18 @@ nsx_channel_fill(struct nsx_channel *ch)
 }
 
 nsx_status
+nsx_channel_recv(struct nsx_channel *ch, void *to, size_t room, size_t *done)
+{
+    nsx_status s;
+
+    *done = 0;
+    if (is_dead(ch))
+        return NSX_ERROR;
+    s = receive(ch, to, room, done, &ch->error);
+    return settle(s, *done, NSX_WANT_READ, &ch->error);
+}
+
+nsx_status
 nsx_channel_feed(struct nsx_channel *ch, const void *data, size_t n)
 {
     nsx_errcode code;

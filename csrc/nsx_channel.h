@@ -66,6 +66,12 @@ void nsx_channel_reopen(struct nsx_channel *ch, int fd);
  * NSX_E_LINE_LENGTH when the buffer holds NSX_MAX_LINE octets. */
 nsx_status nsx_channel_fill(struct nsx_channel *ch);
 
+/* The same into to[0..room) of the caller's, past the buffer, which is empty:
+ * what the caller does not use goes back by nsx_channel_feed.  NSX_OK:
+ * *done > 0. */
+nsx_status nsx_channel_recv(struct nsx_channel *ch, void *to, size_t room,
+                            size_t *done);
+
 /* Puts octets that came another way (a tied handle) behind the input. */
 nsx_status nsx_channel_feed(struct nsx_channel *ch, const void *data, size_t n);
 

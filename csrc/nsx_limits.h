@@ -19,6 +19,10 @@
 /* One command line, CRLF included. */
 #define NSX_MAX_COMMAND (16u * 1024u * 1024u)
 
+/* A command line of the usual length, CRLF included (RFC 5321 4.5.3.1.4), and
+ * a reply that can be taken without a buffer. */
+#define NSX_SHORT_OCTETS 512u
+
 /* One read from the transport, and the staging block a body is encoded into. */
 #define NSX_READ_SIZE 16384u
 #define NSX_BLOCK_SIZE 65536u

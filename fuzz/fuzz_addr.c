@@ -126,6 +126,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(!a.bracketed || nsx_addr_is_whole(&a));
     if (!a.bracketed)
         check_trimmed(&a);
+    if (a.bare) {
+        CHECK(a.text == in && a.len == size && !a.bracketed);
+        a.bare = 0;
+        CHECK(nsx_addr_is_whole(&a));
+    }
     if (count(in, size, '<') > NSX_MAX_ADDR_TRIES
         || count(in, size, '(') > NSX_MAX_ADDR_TRIES)
         return 0;

@@ -7,7 +7,7 @@
 static void
 learn(pTHX)
 {
-    nsx_keys_boot(aTHX_ nsx_context(aTHX)->keys);
+    nsx_keys_boot(aTHX);
     nsx_method_boot(aTHX);
     nsx_addr_boot(aTHX);
 }

@@ -31,6 +31,7 @@ struct nsx_methods {
 
 typedef struct {
     SV *keys[NSX_KEY_COUNT];
+    const HEK *shared[NSX_KEY_COUNT]; /* of the same */
     struct nsx_default defaults[NSX_METHOD_COUNT];
     struct nsx_methods classes[NSX_CLASSES];
     int class_at;               /* the one looked at last */

@@ -16,7 +16,9 @@
 #include "nsx_command.h"
 #include "nsx_dot.h"
 #include "nsx_ehlo.h"
+#include "nsx_process.h"
 #include "nsx_session.h"
+#include "nsx_short.h"
 #include "nsx_xtext.h"
 
 #include "keys.h"

@@ -6,42 +6,55 @@
 #include "context.h"
 
 static const char *const key_names[NSX_KEY_COUNT] = {
-    "net_cmd_code",          "net_cmd_resp",        "net_cmd_last_ch",
-    "net_cmd_debug",         "net_cmd_lines",       "net_cmd_partial",
-    "net_smtp_esmtp",        "net_smtp_exact_addr", "net_smtp_chunking",
-    "net_smtp_hello_domain", "net_smtp_bare_cr",    "net_smtp_debug_secrets",
-    "net_smtp_lmtp",         "io_socket_timeout",
+    [NSX_K_CODE] = "net_cmd_code",
+    [NSX_K_RESP] = "net_cmd_resp",
+    [NSX_K_LAST_CH] = "net_cmd_last_ch",
+    [NSX_K_DEBUG] = "net_cmd_debug",
+    [NSX_K_LINES] = "net_cmd_lines",
+    [NSX_K_EXACT] = "net_smtp_exact_addr",
+    [NSX_K_CHUNKING] = "net_smtp_chunking",
+    [NSX_K_BARE_CR] = "net_smtp_bare_cr",
+    [NSX_K_IO_TIMEOUT] = "io_socket_timeout",
+    [NSX_K_PARTIAL] = "net_cmd_partial",
+    [NSX_K_ESMTP] = "net_smtp_esmtp",
+    [NSX_K_HELLO_DOMAIN] = "net_smtp_hello_domain",
+    [NSX_K_DEBUG_SECRETS] = "net_smtp_debug_secrets",
+    [NSX_K_LMTP] = "net_smtp_lmtp",
 };
 
 void
-nsx_keys_boot(pTHX_ SV **keys)
+nsx_keys_boot(pTHX)
 {
+    dNSX_CXT;
     int i;
 
-    for (i = 0; i < NSX_KEY_COUNT; i++)
-        keys[i] = newSVpvn_share(key_names[i], (I32)strlen(key_names[i]), 0);
+    for (i = 0; i < NSX_KEY_COUNT; i++) {
+        SV *name = newSVpvn_share(key_names[i], (I32)strlen(key_names[i]), 0);
+
+        NSX_CXT->keys[i] = name;
+        NSX_CXT->shared[i] = SvSHARED_HEK_FROM_PV(SvPVX_const(name));
+    }
 }
 
 static HE *
-shared_entry(HV *hv, SV *name)
+shared_entry(HE *const *buckets, STRLEN max, const HEK *key)
 {
-    const HEK *key = SvSHARED_HEK_FROM_PV(SvPVX_const(name));
-    HE *he = HvARRAY(hv)[SvSHARED_HASH(name) & HvMAX(hv)];
+    HE *he = buckets[HEK_HASH(key) & max];
 
-    while (he && (HeKEY_hek(he) != key || HeVAL(he) == &PL_sv_placeholder))
+    while (he && HeKEY_hek(he) != key)
         he = HeNEXT(he);
     return he;
 }
 
-/* The entry of a name, by the address of the shared key: quicker than perl's
- * own look-up.  Only where every key of the hash is shared and plain. */
-static HE *
-find(pTHX_ HV *hv, SV *name)
+/* 1 when every key of the hash is shared and plain, and none is a placeholder
+ * of one that is gone: then the address of the key tells its entry. */
+static int
+is_simple(HV *hv)
 {
-    if (SvMAGICAL((SV *)hv) || !HvSHAREKEYS(hv) || HvHASKFLAGS(hv))
-        return hv_fetch_ent(hv, name, 0, SvSHARED_HASH(name));
-    return HvARRAY(hv) ? shared_entry(hv, name) : NULL;
+    return !SvMAGIC((SV *)hv) && HvSHAREKEYS(hv) && !HvHASKFLAGS(hv)
+        && HvARRAY(hv);
 }
+
 
 static SV *
 fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
@@ -56,7 +69,9 @@ fetch(pTHX_ GV *gv, enum nsx_key key, int lvalue)
     hv = lvalue ? GvHVn(gv) : GvHV(gv);
     if (!hv)
         return NULL;
-    he = find(aTHX_ hv, name);
+    he = is_simple(hv)
+        ? shared_entry(HvARRAY(hv), HvMAX(hv), NSX_CXT->shared[key])
+        : hv_fetch_ent(hv, name, lvalue, SvSHARED_HASH(name));
     if (!he && lvalue)
         he = hv_fetch_ent(hv, name, 1, SvSHARED_HASH(name));
     return he ? HeVAL(he) : NULL;
@@ -67,13 +82,16 @@ nsx_facts(pTHX_ GV *gv, SV **facts)
 {
     dNSX_CXT;
     HV *hv = GvHV(gv);
+    HE *const *buckets;
+    STRLEN max;
     int i;
 
-    if (!hv || SvMAGICAL((SV *)hv) || !HvSHAREKEYS(hv) || HvHASKFLAGS(hv)
-        || !HvARRAY(hv))
+    if (!hv || !is_simple(hv))
         return 0;
-    for (i = 0; i < NSX_KEY_COUNT; i++) {
-        HE *he = shared_entry(hv, NSX_CXT->keys[i]);
+    buckets = HvARRAY(hv);
+    max = HvMAX(hv);
+    for (i = 0; i < NSX_FACT_COUNT; i++) {
+        HE *he = shared_entry(buckets, max, NSX_CXT->shared[i]);
 
         facts[i] = he ? HeVAL(he) : NULL;
     }

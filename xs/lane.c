@@ -23,35 +23,32 @@ overwrite_line(pTHX_ AV *av, const char *text, size_t len)
 }
 
 static void
-store_lines(pTHX_ AV *av, const struct nsx_answer *a)
+store_code(pTHX_ SV *sv, const char *code)
 {
-    struct nsx_reply_line line;
-    size_t at = 0;
-    int single = nsx_answer_line(a, &at, &line) && at >= a->len;
-
-    if (single && overwrite_line(aTHX_ av, line.text, line.text_len))
+    if (nsx_is_own_string(sv) && SvLEN(sv) > NSX_CODE_DIGITS) {
+        Copy(code, SvPVX(sv), NSX_CODE_DIGITS, char);
+        SvPVX(sv)[NSX_CODE_DIGITS] = '\0';
+        SvCUR_set(sv, NSX_CODE_DIGITS);
         return;
-    av_clear(av);
-    at = 0;
-    while (nsx_answer_line(a, &at, &line))
-        av_push(av, nsx_line_sv(aTHX_ line.text, line.text_len));
+    }
+    sv_setpvn(sv, code, NSX_CODE_DIGITS);
+    if (SvUTF8(sv))
+        SvUTF8_off(sv);
 }
 
-/* Takes the reply: its digit. */
+/* Keeps the reply: its digit. */
 static int
-store(pTHX_ struct nsx_straight *l)
+store(pTHX_ struct nsx_straight *l, const struct nsx_reply_line *line)
 {
-    const struct nsx_answer *a = nsx_session_reply(&l->obj->session);
-    const int digit = a->code[0];
+    AV *lines = nsx_own_lines(l->fact[NSX_K_RESP]);
 
-    sv_setpvn(l->fact[NSX_K_CODE], a->code, NSX_CODE_DIGITS);
-    if (SvUTF8(l->fact[NSX_K_CODE]))
-        SvUTF8_off(l->fact[NSX_K_CODE]);
-    store_lines(aTHX_ nsx_own_lines(l->fact[NSX_K_RESP]), a);
-    nsx_session_take(&l->obj->session);
+    store_code(aTHX_ l->fact[NSX_K_CODE], line->code);
+    if (!overwrite_line(aTHX_ lines, line->text, line->text_len)) {
+        av_clear(lines);
+        av_push(lines, nsx_line_sv(aTHX_ line->text, line->text_len));
+    }
     l->obj->replies++;
-    l->obj->touched = nsx_clock_ms();
-    return digit;
+    return line->code[0];
 }
 
 /* Goes on the general way, within the deadline of the wait that began here:
@@ -62,7 +59,6 @@ reply_generally(pTHX_ struct nsx_straight *l, enum nsx_wait waited,
 {
     struct nsx_op op;
 
-    nsx_session_pass(&l->obj->session);
     nsx_straight_leave(aTHX_ l, &op);
     if (waited == NSX_WAIT_TIMEOUT)
         (void)nsx_channel_fail(&l->obj->ch, NSX_E_TIMEOUT, "lane");
@@ -74,45 +70,37 @@ reply_generally(pTHX_ struct nsx_straight *l, enum nsx_wait waited,
 static int
 await(pTHX_ struct nsx_straight *l)
 {
-    struct nsx_session *s = &l->obj->session;
+    struct nsx_channel *ch = &l->obj->ch;
     const int64_t deadline = nsx_deadline_after(l->timeout);
-    enum nsx_wait waited = NSX_WAIT_READY;
+    nsx_status st = nsx_channel_pending(ch) > 0 ? NSX_OK : NSX_WANT_READ;
+    struct nsx_short_reply reply;
 
     for (;;) {
-        enum nsx_step step = nsx_session_look(s);
+        enum nsx_wait waited =
+            st == NSX_OK ? NSX_WAIT_READY : nsx_io_wait(&ch->io, st, deadline);
 
-        if (step == NSX_STEP_REPLY && !s->answer.garbage)
-            return store(aTHX_ l);
-        if (step == NSX_STEP_WANT_READ)
-            waited = nsx_io_wait(&l->obj->ch.io, NSX_WANT_READ, deadline);
-        if (step != NSX_STEP_WANT_READ || waited != NSX_WAIT_READY
-            || PL_sig_pending || nsx_channel_fill(&l->obj->ch) != NSX_OK)
+        if (waited != NSX_WAIT_READY || PL_sig_pending)
+            return reply_generally(aTHX_ l, waited, deadline);
+        st = nsx_short_reply(ch, &reply);
+        if (st == NSX_OK)
+            return store(aTHX_ l, &reply.line);
+        if (st == NSX_AGAIN || st == NSX_ERROR)
             return reply_generally(aTHX_ l, waited, deadline);
     }
 }
 
 /* --- commands ----------------------------------------------------------- */
 
-/* The command that was built: its reply's digit. */
+/* What is left of a command that could not be sent at once, and its reply. */
 static int
-exchange(pTHX_ struct nsx_straight *l)
+exchange_generally(pTHX_ struct nsx_straight *l, const char *left, size_t n)
 {
-    struct nsx_session *s = &l->obj->session;
     struct nsx_op op;
-    const char *left;
-    size_t n;
 
-    l->obj->writes++;
-    if (nsx_session_step(s) == NSX_STEP_ERROR || s->whole > 0) {
-        left = nsx_session_output(s, &n);
-        nsx_straight_leave(aTHX_ l, &op);
-        left = SvPVX(sv_2mortal(newSVpvn(left, n)));
-        nsx_session_sent(s, n);
-        nsx_session_pass(s);
-        (void)nsx_write(aTHX_ &op, left, n, 0, NULL);
-        return nsx_response(aTHX_ &op);
-    }
-    return await(aTHX_ l);
+    nsx_straight_leave(aTHX_ l, &op);
+    (void)nsx_write(aTHX_ &op, SvPVX(sv_2mortal(newSVpvn(left, n))), n, 0,
+                    NULL);
+    return nsx_response(aTHX_ &op);
 }
 
 /* 1 when the text is an address that can be read as it stands. */
@@ -132,38 +120,32 @@ find_path(pTHX_ struct nsx_straight *l, SV *addr, struct nsx_addr *found)
     return nsx_addr_is_whole(found);
 }
 
-static nsx_status
-build(struct nsx_session *s, const char *verb, const struct nsx_addr *path,
-      struct nsx_error *e)
-{
-    struct nsx_buf *out = nsx_session_line(s);
-    nsx_status st = nsx_command_append(out, verb, strlen(verb), e);
-
-    if (st == NSX_OK && path && !path->bracketed)
-        st = nsx_command_append(out, "<", 1, e);
-    if (st == NSX_OK && path)
-        st = nsx_command_append(out, path->text, path->len, e);
-    if (st == NSX_OK && path && !path->bracketed)
-        st = nsx_command_append(out, ">", 1, e);
-    return st == NSX_OK ? nsx_command_end(out, e) : st;
-}
-
-/* Builds and sends: 1 with *ok, or 0 where it is the general path's. */
+/* Builds and sends: 1 with the reply's digit, or 0 where it is the general
+ * path's. */
 static int
-command(pTHX_ struct nsx_straight *l, enum nsx_verb verb, const char *text,
-        const struct nsx_addr *path, int *ok)
+command(pTHX_ struct nsx_straight *l, const char *words, size_t len,
+        const struct nsx_addr *path, int *digit)
 {
-    struct nsx_session *s = &l->obj->session;
-    struct nsx_error e;
+    struct nsx_object *obj = l->obj;
+    char line[NSX_SHORT_OCTETS];
+    size_t n, done = 0;
 
-    e.code = NSX_E_NONE;
-    if (!nsx_straight_is_same_file(aTHX_ l)
-        || build(s, text, path, &e) != NSX_OK
-        || nsx_session_commit(s, verb, 0, &e) != NSX_OK)
+    if (!nsx_straight_is_same_file(aTHX_ l))
         return 0;
-    *ok = exchange(aTHX_ l) == nsx_verb_facts(verb)->wanted;
+    n = nsx_short_command(line, words, len, path);
+    if (n == 0)
+        return 0;
+    obj->writes++;
+    (void)nsx_channel_send(&obj->ch, line, n, 0, &done);
+    *digit = done == n ? await(aTHX_ l)
+                       : exchange_generally(aTHX_ l, line + done, n - done);
     return 1;
 }
+
+/* The same with words of the program's own, and the digit that is wanted. */
+#define COMMAND(l, words, path, wanted, ok)                                    \
+    (command(aTHX_(l), words, sizeof words - 1, path, ok)                      \
+     && (*(ok) = *(ok) == (wanted), 1))
 
 int
 nsx_lane_mail(pTHX_ SV *self, SV *addr, int *ok)
@@ -171,9 +153,12 @@ nsx_lane_mail(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_addr path;
     struct nsx_straight l;
 
-    return nsx_straight_enter(aTHX_ &l, self, 0) && !l.fact[NSX_K_CHUNKING]
-        && find_path(aTHX_ &l, addr, &path)
-        && command(aTHX_ &l, NSX_VERB_MAIL, "MAIL FROM:", &path, ok);
+    if (!nsx_straight_enter(aTHX_ &l, self, 0) || l.fact[NSX_K_CHUNKING]
+        || !find_path(aTHX_ &l, addr, &path)
+        || !COMMAND(&l, "MAIL FROM:", &path, NSX_DIGIT_OK, ok))
+        return 0;
+    l.obj->session.mails++;
+    return 1;
 }
 
 int
@@ -184,7 +169,7 @@ nsx_lane_rcpt(pTHX_ SV *self, SV *addr, int *ok)
 
     return nsx_straight_enter(aTHX_ &l, self, 0)
         && find_path(aTHX_ &l, addr, &path)
-        && command(aTHX_ &l, NSX_VERB_RCPT, "RCPT TO:", &path, ok);
+        && COMMAND(&l, "RCPT TO:", &path, NSX_DIGIT_OK, ok);
 }
 
 int
@@ -193,8 +178,9 @@ nsx_lane_data(pTHX_ SV *self, int *ok)
     struct nsx_straight l;
 
     if (!nsx_straight_enter(aTHX_ &l, self, 0) || l.fact[NSX_K_CHUNKING]
-        || !command(aTHX_ &l, NSX_VERB_DATA, "DATA", NULL, ok))
+        || !COMMAND(&l, "DATA", NULL, NSX_DIGIT_MORE, ok))
         return 0;
+    l.obj->touched = nsx_clock_ms();
     if (*ok) /* what datasend without text does */
         sv_setpvs(nsx_fact_lvalue(aTHX_ l.gv, NSX_K_LAST_CH), "\012");
     return 1;
@@ -207,7 +193,7 @@ nsx_lane_datasend(pTHX_ SV *self, SV *text)
     struct nsx_straight l;
 
     if (!nsx_straight_enter(aTHX_ &l, self, 1) || l.fact[NSX_K_BARE_CR]
-        || l.obj->waits || l.obj->ch.transport || !l.fact[NSX_K_DEBUG])
+        || l.obj->waits || !l.fact[NSX_K_DEBUG])
         return 0;
     op.gv = l.gv;
     op.obj = l.obj;
@@ -217,26 +203,22 @@ nsx_lane_datasend(pTHX_ SV *self, SV *text)
 int
 nsx_lane_dataend(pTHX_ SV *self, int *ok)
 {
-    struct nsx_error e;
-    struct nsx_watch watch;
     struct nsx_op op;
     struct nsx_straight l;
+    size_t sent, left;
 
-    e.code = NSX_E_NONE;
     if (!nsx_straight_enter(aTHX_ &l, self, 1) || !l.obj->waits
         || !nsx_waiting_is_steady(aTHX)
         || !nsx_straight_is_same_file(aTHX_ &l))
         return 0;
-    nsx_straight_leave(aTHX_ &l, &op);
-    nsx_part_begin(aTHX_ &watch, &op);
-    *ok = nsx_waiting_finish(aTHX_ &op);
-    nsx_watch_end(aTHX_ &watch);
-    if (!*ok)
-        return 1;
+    *ok = 0;
+    left = nsx_waiting_finish_now(aTHX_ l.obj, &sent);
+    if (left > 0) {
+        nsx_straight_leave(aTHX_ &l, &op);
+        if (!nsx_waiting_finish_later(aTHX_ &op, sent, left))
+            return 1;
+    }
     nsx_fact_delete(aTHX_ l.gv, NSX_K_LAST_CH);
-    if (nsx_session_expect(&l.obj->session, NSX_VERB_END, 0, &e) != NSX_OK)
-        *ok = nsx_response(aTHX_ &op) == NSX_DIGIT_OK;
-    else
-        *ok = await(aTHX_ &l) == NSX_DIGIT_OK;
+    *ok = await(aTHX_ &l) == NSX_DIGIT_OK;
     return 1;
 }

@@ -1,7 +1,7 @@
 /*
  * lane.h - the straight path of mail, to, data and dataend, where nobody
- * watches: the command is built in the session's buffer, and its reply goes
- * from the channel's buffer into the scalars that are there.
+ * watches: the command is built on the stack, and its reply goes from there
+ * into the scalars that are there (nsx_short.h).
  *
  * Each function answers 0 with nothing done where something is unusual (a
  * method of the script's own, Debug, tainting, magic, a reply that is owed, a

@@ -83,7 +83,7 @@ send_quietly(pTHX_ struct nsx_waiting *w)
 
     if (!obj)
         return;
-    if (w->owner == PerlProc_getpid()
+    if (w->owner == nsx_process_id()
         && !send_octets(obj, w->block, w->n, w->timeout))
         obj->torn = 1;
     nsx_layer_leave(aTHX_ w);
@@ -161,7 +161,7 @@ layer_dup(pTHX_ PerlIO *f, PerlIO *o, CLONE_PARAMS *param, int flags)
     PerlIO_funcs *tab;
 
     /* The other interpreter's layers stay where they are. */
-    if (w && w->obj && w->owner == PerlProc_getpid()
+    if (w && w->obj && w->owner == nsx_process_id()
         && !send_octets(w->obj, w->block, w->n, w->timeout))
         w->obj->torn = 1;
     if (w)
@@ -299,7 +299,7 @@ nsx_layer_drop(pTHX_ struct nsx_object *obj)
 
     if (!obj->waits || w->obj != obj)
         return;
-    if (w->owner == PerlProc_getpid())
+    if (w->owner == nsx_process_id())
         (void)nsx_channel_send(&obj->ch, w->block, w->n, 0, &done);
     nsx_layer_leave(aTHX_ w);
 }

@@ -17,7 +17,7 @@ struct nsx_waiting {
     I32 keys;               /* how many facts there are */
     SV *debug, *last_ch;    /* two of them, with references of ours */
     PerlIO *layered[2];     /* where the layer is: input, output */
-    const char *block;      /* the interpreter's */
+    char *block;            /* the interpreter's */
     size_t n;               /* octets that wait in it */
     int64_t since, last;    /* when the first of them came, and the last call */
     double timeout;         /* the object's, in seconds */

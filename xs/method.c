@@ -112,9 +112,7 @@ find_class(pTHX_ HV *stash)
 int
 nsx_class_is_ours(pTHX_ HV *stash)
 {
-    const char *name = HvNAME(stash);
-
-    return name && !find_class(aTHX_ stash)->any;
+    return HvNAME(stash) && !find_class(aTHX_ stash)->any;
 }
 
 int

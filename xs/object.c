@@ -16,7 +16,7 @@ object_new(pTHX)
     nsx_session_init(&obj->session, &obj->ch);
     nsx_buf_init(&obj->out, NSX_MAX_COMMAND);
     nsx_buf_init(&obj->offered, NSX_MAX_REPLY);
-    obj->owner = PerlProc_getpid();
+    obj->owner = nsx_process_id();
     return obj;
 }
 
@@ -40,7 +40,7 @@ io_fileno(pTHX_ IO *io)
 static void
 say_goodbye(pTHX_ struct nsx_object *obj, SV *sv)
 {
-    if (obj->ch.transport && obj->owner == PerlProc_getpid() && isGV_with_GP(sv)
+    if (obj->ch.transport && obj->owner == nsx_process_id() && isGV_with_GP(sv)
         && GvIO((GV *)sv) && io_fileno(aTHX_ GvIOp((GV *)sv)) == obj->ch.io.fd)
         obj->ch.transport->shutdown(obj->ch.transport_ctx, &obj->ch.io);
 }
@@ -111,10 +111,10 @@ nsx_glob(pTHX_ SV *self)
 struct nsx_object *
 nsx_object_find(pTHX_ GV *gv)
 {
-    MAGIC *mg = SvTYPE((SV *)gv) >= SVt_PVMG && SvMAGIC((SV *)gv)
-        ? mg_findext((SV *)gv, PERL_MAGIC_ext, &object_vtbl)
-        : NULL;
+    MAGIC *mg = SvTYPE((SV *)gv) >= SVt_PVMG ? SvMAGIC((SV *)gv) : NULL;
 
+    if (mg && mg->mg_virtual != &object_vtbl) /* it is the first, as a rule */
+        mg = mg_findext((SV *)gv, PERL_MAGIC_ext, &object_vtbl);
     return mg ? (struct nsx_object *)(void *)mg->mg_ptr : NULL;
 }
 

@@ -123,17 +123,27 @@ nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data)
         && nsx_own_lines(l->fact[NSX_K_RESP]) != NULL;
 }
 
-/* What was read ahead may belong to a handle that was opened in the place of
- * the one it is for, so that one is to be told by its inode; with nothing read
- * ahead there is no need to look. */
+/* What was read ahead, and a TLS session, may belong to a handle that another
+ * was opened in the place of: that one is told by its inode.  In the clear with
+ * nothing read ahead there is no need to look. */
 int
 nsx_straight_is_same_file(pTHX_ struct nsx_straight *l)
 {
-    PERL_UNUSED_CONTEXT;
-    if (nsx_channel_buffered(&l->obj->ch) > 0 || l->obj->ch.transport)
+    struct nsx_object *obj = l->obj;
+    const U32 handles = obj->handles;
+    struct nsx_op op;
+
+    if (nsx_channel_buffered(&obj->ch) > 0)
         return 0;
-    l->obj->ino = 0;
-    return 1;
+    if (!obj->ch.transport) {
+        obj->ino = 0;
+        return 1;
+    }
+    op.self = NULL;
+    op.gv = l->gv;
+    op.obj = obj;
+    obj->unsure = 1;
+    return nsx_op_fd(aTHX_ &op) >= 0 && obj->handles == handles;
 }
 
 /* The object as the general path wants it. */

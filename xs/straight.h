@@ -11,14 +11,15 @@
 struct nsx_straight {
     GV *gv;
     struct nsx_object *obj;
-    SV *fact[NSX_KEY_COUNT]; /* as the call began */
+    SV *fact[NSX_FACT_COUNT]; /* as the call began */
     double timeout;
 };
 
 /* 1 when a call on self can go this way; in_data: a body is under way. */
 int nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data);
 
-/* 1 when the handle need not be told by its inode. */
+/* 1 when the handle is for certain the one that what was read ahead, and TLS,
+ * belong to. */
 int nsx_straight_is_same_file(pTHX_ struct nsx_straight *l);
 
 /* The object as the general path wants it. */

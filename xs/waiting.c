@@ -69,7 +69,7 @@ enter(pTHX_ struct nsx_waiting *w, struct nsx_op *op, double timeout,
     w->n = 0;
     w->since = now;
     w->timeout = timeout;
-    w->owner = PerlProc_getpid();
+    w->owner = nsx_process_id();
     return 1;
 }
 
@@ -86,7 +86,7 @@ at_octet(char last)
 static void
 append(struct nsx_waiting *w, const char *text, size_t len)
 {
-    char *to = (char *)w->block + w->n;
+    char *to = w->block + w->n;
     struct nsx_dot dot;
     size_t taken;
 
@@ -202,7 +202,7 @@ nsx_waiting_add(pTHX_ SV *self, SV *text)
 static size_t
 take(pTHX_ struct nsx_waiting *w)
 {
-    const size_t n = w->owner == PerlProc_getpid() ? w->n : 0;
+    const size_t n = w->owner == nsx_process_id() ? w->n : 0;
 
     nsx_layer_leave(aTHX_ w);
     return n;
@@ -225,23 +225,58 @@ nsx_waiting_flush(pTHX_ struct nsx_op *op, int more)
     return ok;
 }
 
+/* Takes the octets over with the end of data behind them. */
+static size_t
+take_whole(pTHX_ struct nsx_waiting *w)
+{
+    struct nsx_dot dot;
+    size_t n;
+
+    nsx_dot_init(&dot, at_octet(*SvPVX(w->last_ch)), NSX_BARE_CR_PASS);
+    n = take(aTHX_ w);
+    return n + nsx_dot_end(&dot, w->block + n);
+}
+
+/* Sends n octets that stand in the block from at on. */
+static int
+send_from_block(pTHX_ struct nsx_op *op, size_t at, size_t n)
+{
+    int ok;
+
+    ENTER;
+    ok = nsx_write(aTHX_ op, nsx_block_borrow(aTHX) + at, n, 0, NULL);
+    LEAVE;
+    return ok;
+}
+
 int
 nsx_waiting_finish(pTHX_ struct nsx_op *op)
 {
     dNSX_CXT;
+
+    return send_from_block(aTHX_ op, 0, take_whole(aTHX_ &NSX_CXT->waiting));
+}
+
+size_t
+nsx_waiting_finish_now(pTHX_ struct nsx_object *obj, size_t *sent)
+{
+    dNSX_CXT;
     struct nsx_waiting *w = &NSX_CXT->waiting;
-    const enum nsx_dot_at at = at_octet(*SvPVX(w->last_ch));
-    struct nsx_dot dot;
-    char *block;
-    size_t n;
+    const size_t n = take_whole(aTHX_ w);
+
+    obj->writes++;
+    (void)nsx_channel_send(&obj->ch, w->block, n, 0, sent);
+    return n - *sent;
+}
+
+int
+nsx_waiting_finish_later(pTHX_ struct nsx_op *op, size_t sent, size_t left)
+{
+    struct nsx_watch watch;
     int ok;
 
-    n = take(aTHX_ w);
-    ENTER;
-    block = nsx_block_borrow(aTHX);
-    nsx_dot_init(&dot, at, NSX_BARE_CR_PASS);
-    n += nsx_dot_end(&dot, block + n);
-    ok = nsx_write(aTHX_ op, block, n, 0, NULL);
-    LEAVE;
+    nsx_part_begin(aTHX_ &watch, op);
+    ok = send_from_block(aTHX_ op, sent, left);
+    nsx_watch_end(aTHX_ &watch);
     return ok;
 }

@@ -39,4 +39,9 @@ int nsx_waiting_is_steady(pTHX);
 int nsx_waiting_flush(pTHX_ struct nsx_op *op, int more);
 int nsx_waiting_finish(pTHX_ struct nsx_op *op);
 
+/* The latter in two steps: what can go without waiting, of an object whose
+ * handle is known to be there, and what is left of that; *sent octets went. */
+size_t nsx_waiting_finish_now(pTHX_ struct nsx_object *obj, size_t *sent);
+int nsx_waiting_finish_later(pTHX_ struct nsx_op *op, size_t sent, size_t left);
+
 #endif

@@ -162,7 +162,7 @@ static int
 whole(const char *text)
 {
     const size_t n = strlen(text);
-    struct nsx_addr a = { arena_put(&arena, text, n, 1), n, 0 };
+    struct nsx_addr a = { arena_put(&arena, text, n, 1), n, 0, 0 };
 
     return nsx_addr_is_whole(&a);
 }
