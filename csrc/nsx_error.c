@@ -42,6 +42,7 @@ static const struct entry table[NSX_E_COUNT_] = {
     [NSX_E_SASL_STEPS] = { NSX_CLASS_SERVER, "too many SASL challenges" },
     [NSX_E_SOURCE] = { NSX_CLASS_CALLER, "the message cannot be read" },
     [NSX_E_PROXY] = { NSX_CLASS_NETWORK, "the proxy refused" },
+    [NSX_E_RESOLVE] = { NSX_CLASS_NETWORK, "the name was not resolved" },
     [NSX_E_CANCELLED] = { NSX_CLASS_CALLER, "cancelled" },
     [NSX_E_BARE_CR] = { NSX_CLASS_CALLER,
                         "bare CR in message data (BareCR => 'refuse')" }

@@ -54,6 +54,7 @@ typedef enum nsx_errcode {
     NSX_E_BARE_CR,        /* caller: a CR without LF in the body */
     NSX_E_CANCELLED,      /* caller: given up before it was done */
     NSX_E_PROXY,          /* network: the proxy refused, or is none */
+    NSX_E_RESOLVE,        /* network: a name has no address */
     NSX_E_COUNT_          /* number of codes, not a code */
 } nsx_errcode;
 

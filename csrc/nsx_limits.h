@@ -123,6 +123,10 @@
 #define NSX_MAX_ADDRESSES 64u
 #define NSX_MAX_HANDLES NSX_MAX_ADDRESSES
 
+/* The stack of a thread that asks for a name: modules of the system's own run
+ * on it. */
+#define NSX_RESOLVE_STACK (512u * 1024u)
+
 /* Milliseconds: until the next address is tried (RFC 8305 5); between two looks
  * at several attempts by who sees only the newest; until a Unix socket whose
  * queue is full is tried again. */

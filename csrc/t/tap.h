@@ -156,7 +156,8 @@ arena_put(struct arena *a, const char *data, size_t n, int at_end)
 
 /* --- an allocator that fails --------------------------------------------
  * failing_after(n): n allocations succeed, then one fails and all others
- * succeed again; failing_after(-1): none fails.  Both count live blocks. */
+ * succeed again; failing_after(-1): none fails.  Both count live blocks, those
+ * of other threads too. */
 
 static long fail_countdown = -1;
 static long live_blocks;
@@ -173,7 +174,7 @@ failing_realloc(void *old, size_t size)
     }
     p = realloc(old, size);
     if (old == NULL && p != NULL)
-        live_blocks++;
+        (void)__sync_fetch_and_add(&live_blocks, 1);
     return p;
 }
 
@@ -181,7 +182,7 @@ static TAP_UNUSED void
 counting_free(void *p)
 {
     if (p != NULL)
-        live_blocks--;
+        (void)__sync_fetch_and_sub(&live_blocks, 1);
     free(p);
 }
 
