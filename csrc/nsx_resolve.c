@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <unistd.h>
+#include "nsx_process.h"
 
 /* Systems that lack these have numeric ports without asking, and no filter. */
 #ifndef AI_NUMERICSERV
@@ -265,7 +265,7 @@ begin(struct nsx_resolve *r)
         return nsx_error_errno(&r->error, err, "nsx_resolve");
     r->job->fd = fd[1];
     nsx_io_init(&r->io, fd[0]);
-    r->owner = (long)getpid();
+    r->owner = nsx_process_id();
     return hand_over(r);
 }
 
@@ -345,7 +345,7 @@ nsx_resolve_step(struct nsx_resolve *r)
 
     if (r->list != NULL || r->error.code != NSX_E_NONE)
         return r->list != NULL ? NSX_OK : NSX_ERROR;
-    if (r->owner != (long)getpid())
+    if (r->owner != nsx_process_id())
         return nsx_error_set(&r->error, NSX_E_CANCELLED, "nsx_resolve",
                              "a name is not resolved across fork");
     if (r->job != NULL) {

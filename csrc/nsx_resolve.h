@@ -18,6 +18,7 @@
 #ifndef NSX_RESOLVE_H
 #define NSX_RESOLVE_H
 
+#include <sys/types.h>
 #include "nsx_buf.h"
 #include "nsx_io.h"
 
@@ -25,7 +26,7 @@ struct nsx_resolve_job; /* what the thread is given */
 
 struct nsx_resolve {
     struct nsx_io io;            /* the pipe's reading end, owned; -1: none */
-    long owner;                  /* the process whose thread answers */
+    pid_t owner;                 /* the process whose thread answers */
     struct nsx_buf in;           /* the answer, as far as it is there */
     struct nsx_resolve_job *job; /* owned until a thread has it */
     int64_t again_at;
