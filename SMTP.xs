@@ -187,6 +187,24 @@ sends_whole(pTHX_ struct nsx_op *op)
         && !nsx_debug_level(aTHX_ op);
 }
 
+/* 1 when a message may begin with these arguments, which become one where they
+ * were read as one; 0 with the status set.  A datasend of the
+ * class's own is given them as they are. */
+static int
+fit_for_data(pTHX_ struct nsx_op *op, I32 *argc, SV **args)
+{
+    struct nsx_text body;
+
+    if (nsx_overridden(aTHX_ op, NSX_M_datasend))
+        return 1;
+    nsx_text_init(aTHX_ &body, *argc, args);
+    if (body.single) {
+        args[0] = body.single;
+        *argc = 1;
+    }
+    return !nsx_text_refused(aTHX_ op, &body);
+}
+
 static SV *
 sent_sv(pTHX_ int sent)
 {
@@ -858,16 +876,8 @@ data(self, ...)
         RETURN_IV(0);
     }
     direct = sends_whole(aTHX_ &op);
-    if (!nsx_overridden(aTHX_ &op, NSX_M_datasend)) {
-        nsx_text_init(aTHX_ &body, argc, args);
-        if (body.single) {
-            args[0] = body.single;
-            argc = 1;
-        }
-        if (nsx_text_refused(aTHX_ &op, &body))
-            RETURN_SV(nsx_yes_no(aTHX_ 0));
-    }
-    if (!nsx_verb(aTHX_ &op, NSX_M__DATA, 0, NULL))
+    if (!fit_for_data(aTHX_ &op, &argc, args)
+        || !nsx_verb(aTHX_ &op, NSX_M__DATA, 0, NULL))
         RETURN_SV(nsx_yes_no(aTHX_ 0));
     if (direct && argc > 0) {
         nsx_text_init(aTHX_ &body, argc, args);

@@ -66,6 +66,8 @@ extern const struct nsx_sasl_ops nsx_sasl_anonymous_ops;
 extern const struct nsx_sasl_ops nsx_sasl_xoauth2_ops;
 extern const struct nsx_sasl_ops nsx_sasl_oauthbearer_ops;
 
+/* --- nsx_sasl_part.c --- */
+
 /* A string constant as octets. */
 #define NSX_OCTETS(literal)                                                    \
     {                                                                          \

@@ -22,14 +22,6 @@ copy(const char *text)
     return p ? memcpy(p, text, n) : NULL;
 }
 
-const char *
-nsx_tls_whom(const struct nsx_tls *tls)
-{
-    if (tls->verify_name)
-        return tls->verify_name;
-    return tls->server_name ? tls->server_name : "the server";
-}
-
 /* SNI is for names (RFC 6066 3), without the final dot. */
 static int
 wants_sni(const char *name)

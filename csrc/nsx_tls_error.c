@@ -75,3 +75,11 @@ nsx_tls_subject_text(X509 *cert, char *text, size_t size)
     else
         X509_NAME_oneline(name, text, (int)size);
 }
+
+const char *
+nsx_tls_whom(const struct nsx_tls *tls)
+{
+    if (tls->verify_name)
+        return tls->verify_name;
+    return tls->server_name ? tls->server_name : "the server";
+}

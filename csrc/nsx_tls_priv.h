@@ -117,9 +117,6 @@ struct nsx_tls {
     size_t early_count;
 };
 
-/* Host for people: the name that is verified, else SNI, else "the server". */
-const char *nsx_tls_whom(const struct nsx_tls *tls);
-
 /* --- nsx_tls_bio.c --- */
 
 /* A BIO over tls->io, or NULL; owned by the caller. */
@@ -188,5 +185,8 @@ void nsx_tls_queue_text(char *text, size_t size);
 
 /* Certificate subject, shortened to the size. */
 void nsx_tls_subject_text(X509 *cert, char *text, size_t size);
+
+/* Host for people: the name that is verified, else SNI, else "the server". */
+const char *nsx_tls_whom(const struct nsx_tls *tls);
 
 #endif

@@ -154,7 +154,24 @@ SV *nsx_auth_secrecy(pTHX_ SV *smtp);
 /* The AUTH list of the server's last EHLO, "" when there was none. */
 SV *nsx_auth_offered(pTHX_ SV *smtp);
 
-/* --- sasl_exchange.c --------------------------------------------------- */
+/* --- sasl_arguments.c -------------------------------------------------- */
+
+/* The octets of a scalar: a mortal, wiped as the scope is left.  Dies on wide
+ * characters, with the name of the argument. */
+SV *nsx_sasl_octets(pTHX_ SV *sv, const char *name);
+
+/* Those of a hash's value, or of the scalar it refers to: secrets come as
+ * references, so that Perl makes no copy of them.  No data where it is
+ * missing or undefined. */
+struct nsx_octets nsx_sasl_argument(pTHX_ HV *hash, const char *name);
+
+/* A hash's value as a number, 0 where it is missing or undefined. */
+UV nsx_sasl_number(pTHX_ HV *hash, const char *name);
+
+/* All of a mechanism's configuration; user stands for authcid. */
+void nsx_sasl_read(pTHX_ HV *hash, struct nsx_sasl_config *config);
+
+/* --- sasl_choice.c ----------------------------------------------------- */
 
 /* What Perl is to know of a mechanism, in a hash: name, bit, plaintext,
  * binding, token.  undef for an unknown name, or when none can be chosen
@@ -165,10 +182,11 @@ SV *nsx_auth_choose(pTHX_ HV *choice);
 /* nsx_sasl_offers_binding of a list. */
 int nsx_auth_binds(pTHX_ SV *offered);
 
-/* A talk (nsx_auth_talk.h) as a reference, with a mechanism of ours, from
- * struct nsx_sasl_config's members in a hash, where user stands for authcid and
- * a secret is a reference to its scalar; or with a client of the caller's and
- * its initial response ("": none).  Where it cannot begin, its start says so.
+/* --- sasl_exchange.c --------------------------------------------------- */
+
+/* A talk (nsx_auth_talk.h) as a reference, with a mechanism of ours from its
+ * configuration in a hash; or with a client of the caller's and its initial
+ * response ("": none).  Where it cannot begin, its start says so.
  * Both die on wide characters. */
 SV *nsx_talk_ours(pTHX_ SV *mechanism, HV *config);
 SV *nsx_talk_theirs(pTHX_ SV *mechanism, SV *first);

@@ -1,6 +1,5 @@
 /*
- * sasl_exchange.c - the AUTH talk as Perl sees it, and the choice of a
- * mechanism.
+ * sasl_exchange.c - the AUTH talk as Perl sees it.
  *
  * A talk is a reference to a scalar that owns its struct nsx_auth_talk by ext
  * magic, so that a die on the way still wipes what it holds.
@@ -13,140 +12,6 @@ struct exchange {
     SV *line;      /* the line handed out for sending, until the next step */
     int64_t began; /* when the work going on began, of nsx_clock_ms */
 };
-
-/* ---- arguments ---- */
-
-static void
-wipe_copy(pTHX_ void *copy)
-{
-    nsx_wipe_scalar(aTHX_(SV *) copy);
-}
-
-/* The octets of a scalar: a mortal, wiped as the scope is left.  A copy of all
- * of them, because code behind a later argument may change an earlier one. */
-static SV *
-octet_copy(pTHX_ SV *sv, const char *name)
-{
-    STRLEN len;
-    const char *text = SvPV_nomg(sv, len);
-    SV *copy = newSVpvn_flags(text, len, SVs_TEMP | SvUTF8(sv));
-
-    SAVEDESTRUCTOR_X(wipe_copy, copy);
-    if (SvUTF8(copy) && !sv_utf8_downgrade(copy, TRUE))
-        Perl_croak(aTHX_ "auth: wide character in %s: encode it first", name);
-    return copy;
-}
-
-/* Secrets come as references, so that Perl makes no copy of them. */
-static struct nsx_octets
-argument(pTHX_ HV *hash, const char *name)
-{
-    SV **slot = hv_fetch(hash, name, (I32)strlen(name), 0);
-    SV *sv = slot ? *slot : NULL;
-    struct nsx_octets octets = { NULL, 0 };
-
-    if (sv && SvROK(sv) && !SvOBJECT(SvRV(sv)))
-        sv = SvRV(sv);
-    if (!sv)
-        return octets;
-    SvGETMAGIC(sv);
-    if (!SvOK(sv))
-        return octets;
-    sv = octet_copy(aTHX_ sv, name);
-    octets.data = SvPVX(sv);
-    octets.len = SvCUR(sv);
-    return octets;
-}
-
-static UV
-number(pTHX_ HV *hash, const char *name)
-{
-    SV **slot = hv_fetch(hash, name, (I32)strlen(name), 0);
-
-    return slot && SvOK(*slot) ? SvUV(*slot) : 0;
-}
-
-static void
-read_config(pTHX_ HV *hash, struct nsx_sasl_config *config)
-{
-    Zero(config, 1, struct nsx_sasl_config);
-    /* First what is still the caller's own: see octet_copy. */
-    config->password = argument(aTHX_ hash, "password");
-    config->token = argument(aTHX_ hash, "token");
-    config->authcid = argument(aTHX_ hash, "user");
-    config->authzid = argument(aTHX_ hash, "authzid");
-    config->service = argument(aTHX_ hash, "service");
-    config->host = argument(aTHX_ hash, "host");
-    config->port = (unsigned)number(aTHX_ hash, "port");
-    config->realm = argument(aTHX_ hash, "realm");
-    config->binding_type = argument(aTHX_ hash, "binding_type");
-    config->binding_data = argument(aTHX_ hash, "binding_data");
-    config->min_iterations =
-        (unsigned long)number(aTHX_ hash, "min_iterations");
-    config->server_binds = number(aTHX_ hash, "server_binds") != 0;
-}
-
-/* ---- mechanisms ---- */
-
-static SV *
-describe(pTHX_ const struct nsx_sasl_mech *mech)
-{
-    HV *hash = newHV();
-    SV *ref = newRV_noinc((SV *)hash);
-
-    (void)hv_stores(hash, "name", newSVpv(mech->name, 0));
-    (void)hv_stores(hash, "bit", newSVuv(mech->bit));
-    (void)hv_stores(hash, "plaintext",
-                    newSViv((mech->flags & NSX_SASL_PLAINTEXT) != 0));
-    (void)hv_stores(hash, "binding",
-                    newSViv((mech->flags & NSX_SASL_BINDING) != 0));
-    (void)hv_stores(hash, "token",
-                    newSViv((mech->flags & NSX_SASL_NEEDS_TOKEN) != 0));
-    return ref;
-}
-
-SV *
-nsx_auth_named(pTHX_ SV *name)
-{
-    STRLEN len;
-    const char *text = SvPV(name, len);
-    const struct nsx_sasl_mech *mech = nsx_sasl_find(text, len);
-
-    return mech ? describe(aTHX_ mech) : &PL_sv_undef;
-}
-
-SV *
-nsx_auth_choose(pTHX_ HV *hash)
-{
-    struct nsx_sasl_choice choice;
-    const struct nsx_sasl_mech *mech;
-
-    ENTER;
-    choice.offered = argument(aTHX_ hash, "offered");
-    choice.allowed = argument(aTHX_ hash, "allowed");
-    choice.credentials =
-        (number(aTHX_ hash, "password") ? NSX_SASL_HAS_PASSWORD : 0u)
-        | (number(aTHX_ hash, "token") ? NSX_SASL_HAS_TOKEN : 0u);
-    choice.tls = number(aTHX_ hash, "tls") != 0;
-    choice.binding = number(aTHX_ hash, "binding") != 0;
-    choice.cleartext = number(aTHX_ hash, "cleartext") != 0;
-    choice.refused = (unsigned)number(aTHX_ hash, "refused");
-    choice.unfit = (unsigned)number(aTHX_ hash, "unfit");
-    mech = nsx_sasl_pick(&choice);
-    LEAVE;
-    return mech ? describe(aTHX_ mech) : &PL_sv_undef;
-}
-
-int
-nsx_auth_binds(pTHX_ SV *offered)
-{
-    struct nsx_octets list;
-    STRLEN len;
-
-    list.data = SvPV(offered, len);
-    list.len = len;
-    return nsx_sasl_offers_binding(list);
-}
 
 /* ---- the object ---- */
 
@@ -236,7 +101,7 @@ nsx_talk_ours(pTHX_ SV *mechanism, HV *hash)
     SV *ref = exchange_new(aTHX_ &ex);
 
     ENTER;
-    read_config(aTHX_ hash, &config);
+    nsx_sasl_read(aTHX_ hash, &config);
     sasl = nsx_sasl_new(name, len, &config, &ex->error);
     if (sasl)
         ex->talk = nsx_auth_ours(sasl, &ex->error);
@@ -254,7 +119,7 @@ nsx_talk_theirs(pTHX_ SV *mechanism, SV *first)
     SV *octets;
 
     ENTER;
-    octets = octet_copy(aTHX_ first, "a response");
+    octets = nsx_sasl_octets(aTHX_ first, "a response");
     ex->talk =
         nsx_auth_theirs(name, len, SvPVX(octets), SvCUR(octets), &ex->error);
     LEAVE;
@@ -360,7 +225,7 @@ nsx_talk_answer(pTHX_ SV *ref, SV *answer)
     SV *octets;
 
     ENTER;
-    octets = octet_copy(aTHX_ answer, "a response");
+    octets = nsx_sasl_octets(aTHX_ answer, "a response");
     step = nsx_auth_answer(talk_of(aTHX_ ex), SvPVX(octets), SvCUR(octets));
     LEAVE;
     return step_name(step);
