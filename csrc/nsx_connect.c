@@ -87,7 +87,7 @@ nsx_connect_init(struct nsx_connect *c, const struct nsx_address *list,
     memset(c, 0, sizeof *c);
     nsx_error_reset(&c->error);
     c->fd = -1;
-    c->deadline = c->next_at = deadline;
+    c->deadline = deadline;
     if (n > NSX_MAX_ADDRESSES)
         n = NSX_MAX_ADDRESSES;
     if (locals > NSX_MAX_ADDRESSES)

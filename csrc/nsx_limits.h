@@ -111,11 +111,12 @@
 
 /* A host's name (RFC 1035 2.3.4, and the one octet SOCKS5 counts it by), NUL
  * not included; user or password of HTTP's Basic; what is kept of one reply of
- * a proxy's, and all that it may say. */
+ * a proxy's, all that it may say, and octets looked at in one read. */
 #define NSX_MAX_HOST 255u
 #define NSX_MAX_PROXY_SECRET 1024u
 #define NSX_PROXY_HEAD 128u
 #define NSX_MAX_PROXY_REPLY (64u * 1024u)
+#define NSX_PROXY_LOOK 1024u
 
 /* One address of the system's (struct sockaddr_storage has this much), those of
  * one host that are tried, and descriptors that are waited for at once. */
