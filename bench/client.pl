@@ -20,6 +20,7 @@ my @TLS  = (SSL_ca_file => $ca, SSL_verifycn_name => 'localhost');
 
 my %WORK = (
     messages   => sub { messages(body(1024), 1) },
+    calls      => \&calls,
     recipients => sub { messages(body(1024), 50) },
     rounds_1   => sub { messages(body(1024), 1) },
     rounds_20  => sub { messages(body(1024), 20) },
@@ -32,7 +33,8 @@ my %WORK = (
          "sessions_whole_$n" => sub { sessions($n, $class->can('send_message') ? \&send_whole : \&methods) })
     } 1, 20),
     one_chunk  => sub { messages(body($count * 1024**2), 1, 1) },
-    lines      => \&lines,
+    lines      => sub { lines(dial()) },
+    tls_lines  => sub { lines(dial(SSL => 1, @TLS)) },
     tls_body   => \&tls_body,
     tls_login  => \&tls_login,
 );
@@ -127,6 +129,20 @@ sub messages {
     $smtp->quit;
 }
 
+# COUNT messages by the five calls that a message takes, and nothing else.
+sub calls {
+    my $smtp = dial();
+    my $body = body(1024);
+    for (1 .. $count) {
+        $smtp->mail($FROM);
+        $smtp->to($TO);
+        $smtp->data;
+        $smtp->datasend($body);
+        $smtp->dataend or die $smtp->message;
+    }
+    $smtp->quit;
+}
+
 # COUNT messages by send_message; by its methods where the class has none.
 sub whole {
     my ($body, $recipients, @options) = @_;
@@ -144,7 +160,7 @@ sub whole {
 
 # COUNT megabytes in one message, one datasend a line.
 sub lines {
-    my $smtp  = dial();
+    my $smtp  = shift;
     my $lines = int $count * 1024**2 / length $LINE;
     measure(sub {
         envelope($smtp, 1);

@@ -383,8 +383,8 @@ nsx_clock_ms(void)
     return (int64_t)now.tv_sec * MS_PER_S + now.tv_nsec / NS_PER_MS;
 }
 
-int64_t
-nsx_deadline_after(double seconds)
+static int64_t
+milliseconds(double seconds)
 {
     const double forever = 1e12; /* seconds; also keeps the sum in range */
 
@@ -392,21 +392,31 @@ nsx_deadline_after(double seconds)
         return NSX_NEVER;
     /* Both roundings, of the clock and of the product, are down: one more
      * millisecond each so that the wait is never too short. */
-    return nsx_clock_ms() + (int64_t)(seconds * MS_PER_S) + 2;
+    return (int64_t)(seconds * MS_PER_S) + 2;
+}
+
+int64_t
+nsx_deadline_after(double seconds)
+{
+    const int64_t wait = milliseconds(seconds);
+
+    return wait == NSX_NEVER ? NSX_NEVER : nsx_clock_ms() + wait;
+}
+
+/* What poll takes for so many milliseconds. */
+static int
+bounded(int64_t left)
+{
+    if (left < 0)
+        return 0;
+    return left > INT_MAX ? INT_MAX : (int)left;
 }
 
 /* Milliseconds for poll: -1 without a deadline, 0 when it has passed. */
 static int
 time_left(int64_t deadline)
 {
-    int64_t left;
-
-    if (deadline == NSX_NEVER)
-        return -1;
-    left = deadline - nsx_clock_ms();
-    if (left < 0)
-        return 0;
-    return left > INT_MAX ? INT_MAX : (int)left;
+    return deadline == NSX_NEVER ? -1 : bounded(deadline - nsx_clock_ms());
 }
 
 static short
@@ -417,24 +427,23 @@ events_of(nsx_status what)
                                   : POLLIN;
 }
 
+/* left: for the first time, what time_left says. */
 static enum nsx_wait
-wait_for(struct pollfd *p, size_t n, int64_t deadline)
+wait_for(struct pollfd *p, size_t n, int left, int64_t deadline)
 {
-    int left, found;
+    int found = 0;
 
-    do {
+    while (left != 0 && (found = poll(p, (nfds_t)n, left)) == 0)
         left = time_left(deadline);
-        if (left == 0)
-            return NSX_WAIT_TIMEOUT;
-        found = poll(p, (nfds_t)n, left);
-    } while (found == 0);
+    if (found == 0)
+        return NSX_WAIT_TIMEOUT;
     if (found > 0)
         return NSX_WAIT_READY;
     return errno == EINTR ? NSX_WAIT_SIGNAL : NSX_WAIT_FAILED;
 }
 
-enum nsx_wait
-nsx_io_wait(const struct nsx_io *io, nsx_status what, int64_t deadline)
+static enum nsx_wait
+wait_left(const struct nsx_io *io, nsx_status what, int left, int64_t deadline)
 {
     struct pollfd p = { io->fd, events_of(what), 0 };
 
@@ -444,7 +453,24 @@ nsx_io_wait(const struct nsx_io *io, nsx_status what, int64_t deadline)
     }
     if (io->kind == NSX_IO_FILE)
         return NSX_WAIT_READY;
-    return wait_for(&p, 1, deadline);
+    return wait_for(&p, 1, left, deadline);
+}
+
+enum nsx_wait
+nsx_io_wait(const struct nsx_io *io, nsx_status what, int64_t deadline)
+{
+    return wait_left(io, what, time_left(deadline), deadline);
+}
+
+enum nsx_wait
+nsx_io_wait_from_now(const struct nsx_io *io, nsx_status what, double seconds,
+                     int64_t *deadline)
+{
+    const int64_t wait = milliseconds(seconds);
+
+    *deadline = wait == NSX_NEVER ? NSX_NEVER : nsx_clock_ms() + wait;
+    return wait_left(io, what, wait == NSX_NEVER ? -1 : bounded(wait),
+                     *deadline);
 }
 
 enum nsx_wait
@@ -458,5 +484,5 @@ nsx_io_wait_any(const int *fds, size_t n, nsx_status what, int64_t deadline)
         p[i].events = events_of(what);
         p[i].revents = 0;
     }
-    return wait_for(p, i, deadline);
+    return wait_for(p, i, time_left(deadline), deadline);
 }

@@ -102,6 +102,11 @@ enum nsx_wait {
 enum nsx_wait nsx_io_wait(const struct nsx_io *io, nsx_status what,
                           int64_t deadline);
 
+/* The same for a wait that begins now, with one look at the clock: *deadline
+ * becomes nsx_deadline_after(seconds), for who goes on waiting. */
+enum nsx_wait nsx_io_wait_from_now(const struct nsx_io *io, nsx_status what,
+                                   double seconds, int64_t *deadline);
+
 /* The same for any one of n descriptors (0: only the deadline ends it, or a
  * signal), at most NSX_MAX_HANDLES. */
 enum nsx_wait nsx_io_wait_any(const int *fds, size_t n, nsx_status what,

@@ -40,12 +40,10 @@ store_code(pTHX_ SV *sv, const char *code)
 static int
 store(pTHX_ struct nsx_straight *l, const struct nsx_reply_line *line)
 {
-    AV *lines = nsx_own_lines(l->fact[NSX_K_RESP]);
-
     store_code(aTHX_ l->fact[NSX_K_CODE], line->code);
-    if (!overwrite_line(aTHX_ lines, line->text, line->text_len)) {
-        av_clear(lines);
-        av_push(lines, nsx_line_sv(aTHX_ line->text, line->text_len));
+    if (!overwrite_line(aTHX_ l->lines, line->text, line->text_len)) {
+        av_clear(l->lines);
+        av_push(l->lines, nsx_line_sv(aTHX_ line->text, line->text_len));
     }
     l->obj->replies++;
     return line->code[0];
@@ -71,22 +69,25 @@ static int
 await(pTHX_ struct nsx_straight *l)
 {
     struct nsx_channel *ch = &l->obj->ch;
-    const int64_t deadline = nsx_deadline_after(l->timeout);
-    nsx_status st = nsx_channel_pending(ch) > 0 ? NSX_OK : NSX_WANT_READ;
     struct nsx_short_reply reply;
+    enum nsx_wait waited = NSX_WAIT_READY;
+    int64_t deadline;
+    nsx_status st;
 
-    for (;;) {
-        enum nsx_wait waited =
-            st == NSX_OK ? NSX_WAIT_READY : nsx_io_wait(&ch->io, st, deadline);
-
-        if (waited != NSX_WAIT_READY || PL_sig_pending)
-            return reply_generally(aTHX_ l, waited, deadline);
+    if (nsx_channel_pending(ch) > 0)
+        deadline = nsx_deadline_after(l->timeout);
+    else
+        waited =
+            nsx_io_wait_from_now(&ch->io, NSX_WANT_READ, l->timeout, &deadline);
+    while (waited == NSX_WAIT_READY && !PL_sig_pending) {
         st = nsx_short_reply(ch, &reply);
         if (st == NSX_OK)
             return store(aTHX_ l, &reply.line);
         if (st == NSX_AGAIN || st == NSX_ERROR)
-            return reply_generally(aTHX_ l, waited, deadline);
+            break;
+        waited = nsx_io_wait(&ch->io, st, deadline);
     }
+    return reply_generally(aTHX_ l, waited, deadline);
 }
 
 /* --- commands ----------------------------------------------------------- */

@@ -119,8 +119,8 @@ nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data)
         || (l->fact[NSX_K_LAST_CH] != NULL) != in_data
         || !plain_timeout(aTHX_ l) || !has_handle(aTHX_ l))
         return 0;
-    return is_own(l->fact[NSX_K_CODE])
-        && nsx_own_lines(l->fact[NSX_K_RESP]) != NULL;
+    l->lines = nsx_own_lines(l->fact[NSX_K_RESP]);
+    return l->lines && is_own(l->fact[NSX_K_CODE]);
 }
 
 /* What was read ahead, and a TLS session, may belong to a handle that another

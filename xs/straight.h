@@ -12,6 +12,7 @@ struct nsx_straight {
     GV *gv;
     struct nsx_object *obj;
     SV *fact[NSX_FACT_COUNT]; /* as the call began */
+    AV *lines;                /* of the last reply: only the hash has it */
     double timeout;
 };
 

@@ -316,7 +316,7 @@ waiting(void)
 {
     int fd[2];
     struct nsx_io io;
-    int64_t start;
+    int64_t start, deadline;
     size_t done;
 
     unix_pair(fd);
@@ -326,6 +326,15 @@ waiting(void)
            NSX_WAIT_TIMEOUT, "timeout");
     start = nsx_clock_ms() - start;
     ok(start >= 100 && start < 5000, "after its time (%d ms)", (int)start);
+    start = nsx_clock_ms();
+    is_num(nsx_io_wait_from_now(&io, NSX_WANT_READ, 0.1, &deadline),
+           NSX_WAIT_TIMEOUT, "a wait that begins now ends");
+    ok(nsx_clock_ms() - start >= 100, "not early");
+    ok(deadline >= start + 100 && deadline <= nsx_clock_ms(),
+       "its deadline is told");
+    is_num(nsx_io_wait_from_now(&io, NSX_WANT_WRITE, 0, &deadline),
+           NSX_WAIT_READY, "without an end");
+    ok(deadline == NSX_NEVER, "which is told");
     is_num(nsx_io_wait(&io, NSX_WANT_READ, nsx_clock_ms() - 1),
            NSX_WAIT_TIMEOUT, "a deadline in the past");
     is_num(nsx_io_wait(&io, NSX_WANT_WRITE, nsx_clock_ms() - 1),

@@ -54,8 +54,8 @@ lengths(void)
         want = n + 7 <= NSX_SHORT_OCTETS ? n + 5 : 0;
         bad += nsx_short_command(line, "TO:", 3, &path) != want;
         want = n + 4 <= NSX_SHORT_OCTETS ? n + 2 : 0;
-        bad += n <= sizeof text
-            && nsx_short_command(line, text, n, NULL) != want;
+        bad +=
+            n <= sizeof text && nsx_short_command(line, text, n, NULL) != want;
     }
     is_num(bad, 0, "what does not fit is told");
 }
