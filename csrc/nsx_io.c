@@ -452,7 +452,7 @@ wait_left(const struct nsx_io *io, nsx_status what, int left, int64_t deadline)
         return NSX_WAIT_FAILED;
     }
     if (io->kind == NSX_IO_FILE)
-        return NSX_WAIT_READY;
+        return left == 0 ? NSX_WAIT_TIMEOUT : NSX_WAIT_READY;
     return wait_for(&p, 1, left, deadline);
 }
 

@@ -8,6 +8,7 @@ use lib 't/lib';
 use Net::SMTP::XS;
 use Socket;
 use Test::More;
+use Time::HiRes ();
 
 # An object on one end of a pair of sockets; the other end has said all this.
 sub wired {
@@ -348,6 +349,21 @@ for my $debug (0, 1) {
     my @got = $s->parse_response($line);
     is $got[0], 250, 'a code and two line ends';
     is $line, "\n\n", '... both are left';
+}
+
+# A file takes all at once: nobody ever waits.
+{
+    open my $s, '+>', undef or die "temporary file: $!";
+    bless $s, 'Net::SMTP::XS';
+    my $body = ('x' x 71 . "\n") x 500_000;
+    my $died = dies {
+        local $SIG{ALRM} = sub { die "enough\n" };
+        Time::HiRes::ualarm(1000);
+        $s->datasend($body);
+    };
+    is $died, "enough\n", 'a handler that dies between two blocks of a body';
+    cmp_ok -s $s, '<', length $body, '... ends it there';
+    ok !$s->datasend("more\n"), '... and nothing goes behind it';
 }
 
 done_testing;

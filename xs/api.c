@@ -51,9 +51,9 @@ offered(pTHX_ struct nsx_op *op)
 
 static const struct nsx_api table = { NSX_API_STAMP, nsx_op_enter, nsx_op_fd,
                                       nsx_op_tied,   channel,      nsx_timeout,
-                                      nsx_wait,      nsx_failed,   own,
-                                      owned,         torn,         secret,
-                                      no_secret,     offered };
+                                      nsx_await,     nsx_wait,     nsx_failed,
+                                      own,           owned,        torn,
+                                      secret,        no_secret,    offered };
 
 void
 nsx_api_publish(pTHX)

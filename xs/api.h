@@ -17,7 +17,7 @@
 #define NSX_API_NAME "NSX api"
 
 /* Raised when a function of the table changes what it takes or does. */
-#define NSX_API_VERSION 2
+#define NSX_API_VERSION 3
 
 /* By what the two know that they are of one build.  It stands first, and of
  * another build's table nothing else may be looked at. */
@@ -45,6 +45,11 @@ struct nsx_api {
 
     /* The object's Timeout in seconds, 0 for none. */
     double (*timeout)(pTHX_ struct nsx_op *op);
+
+    /* The one wait (nsx_await). */
+    enum nsx_waited (*await)(pTHX_ struct nsx_op *op, nsx_status what,
+                             int64_t deadline, void (*before)(pTHX_ void *arg),
+                             void *arg);
 
     /* Waits for the descriptor (nsx_wait): 1, or 0 with the session ended and
      * its status set. */

@@ -225,6 +225,7 @@ void nsx_in_place(pTHX);
 int nsx_addr_replaced(pTHX);
 
 #include "status.h"
+#include "quiet.h"
 #include "wait.h"
 #include "input.h"
 #include "reply.h"

@@ -35,7 +35,7 @@ nsx_read_more(pTHX_ struct nsx_op *op, int64_t deadline)
     nsx_status want = readable_now(aTHX_ op) ? NSX_OK : NSX_WANT_READ;
 
     for (;;) {
-        if (want != NSX_OK && !nsx_wait(aTHX_ op, want, deadline, "getline"))
+        if (!nsx_wait(aTHX_ op, want, deadline, "getline"))
             return 0;
         want = op->obj->handle == NSX_HANDLE_TIED
             ? fill_from_tie(aTHX_ op)

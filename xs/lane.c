@@ -52,14 +52,14 @@ store(pTHX_ struct nsx_straight *l, const struct nsx_reply_line *line)
 /* Goes on the general way, within the deadline of the wait that began here:
  * the reply's digit. */
 static int
-reply_generally(pTHX_ struct nsx_straight *l, enum nsx_wait waited,
+reply_generally(pTHX_ struct nsx_straight *l, enum nsx_waited waited,
                 int64_t deadline)
 {
     struct nsx_op op;
 
     nsx_straight_leave(aTHX_ l, &op);
-    if (waited == NSX_WAIT_TIMEOUT)
-        (void)nsx_channel_fail(&l->obj->ch, NSX_E_TIMEOUT, "lane");
+    if (waited == NSX_WAITED_TIMEOUT)
+        nsx_await_failed(l->obj, waited);
     l->obj->until = deadline;
     return nsx_response(aTHX_ &op);
 }
@@ -70,7 +70,7 @@ await(pTHX_ struct nsx_straight *l)
 {
     struct nsx_channel *ch = &l->obj->ch;
     struct nsx_short_reply reply;
-    enum nsx_wait waited = NSX_WAIT_READY;
+    enum nsx_waited waited = NSX_WAITED_READY;
     int64_t deadline;
     nsx_status st;
 
@@ -78,14 +78,14 @@ await(pTHX_ struct nsx_straight *l)
         deadline = nsx_deadline_after(l->timeout);
     else
         waited =
-            nsx_io_wait_from_now(&ch->io, NSX_WANT_READ, l->timeout, &deadline);
-    while (waited == NSX_WAIT_READY && !PL_sig_pending) {
+            nsx_await_from_now(&ch->io, NSX_WANT_READ, l->timeout, &deadline);
+    while (waited == NSX_WAITED_READY && !PL_sig_pending) {
         st = nsx_short_reply(ch, &reply);
         if (st == NSX_OK)
             return store(aTHX_ l, &reply.line);
         if (st == NSX_AGAIN || st == NSX_ERROR)
             break;
-        waited = nsx_io_wait(&ch->io, st, deadline);
+        waited = nsx_await_quietly(&ch->io, st, deadline);
     }
     return reply_generally(aTHX_ l, waited, deadline);
 }

@@ -68,7 +68,8 @@ send_octets(struct nsx_object *obj, const char *data, size_t n, double timeout)
             return 0;
         if (st == NSX_OK)
             deadline = nsx_deadline_after(timeout);
-        else if (nsx_io_wait(&obj->ch.io, st, deadline) == NSX_WAIT_TIMEOUT)
+        else if (nsx_await_quietly(&obj->ch.io, st, deadline)
+                 == NSX_WAITED_TIMEOUT)
             return nsx_channel_fail(&obj->ch, NSX_E_TIMEOUT, "waiting")
                 != NSX_ERROR;
     }

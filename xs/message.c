@@ -71,24 +71,20 @@ has_handle(pTHX_ struct nsx_op *op, struct letter *l)
     return 0;
 }
 
+static void
+own_before(pTHX_ void *l)
+{
+    nsx_letter_own_pieces(aTHX_(struct letter *) l);
+}
+
+/* NSX_OK: nothing is waited for. */
 static nsx_status
 wanted(enum nsx_step step)
 {
-    return step == NSX_STEP_WANT_READ ? NSX_WANT_READ
+    return step == NSX_STEP_AGAIN     ? NSX_OK
+        : step == NSX_STEP_WANT_READ  ? NSX_WANT_READ
         : step == NSX_STEP_WANT_WRITE ? NSX_WANT_WRITE
                                       : NSX_WANT_BOTH;
-}
-
-static void
-wait_for(pTHX_ struct nsx_op *op, struct letter *l, nsx_status what)
-{
-    const enum nsx_wait got =
-        nsx_io_wait(&op->obj->ch.io, what, nsx_message_deadline(&l->m));
-
-    if (got == NSX_WAIT_TIMEOUT)
-        (void)nsx_message_timed_out(&l->m);
-    else if (got == NSX_WAIT_FAILED)
-        (void)nsx_error_errno(&op->obj->ch.error, errno, "wait_for");
 }
 
 /* What the step needs of the caller's code: 1 when some ran. */
@@ -130,15 +126,16 @@ look_at_clock(struct letter *l)
 static int
 between_steps(pTHX_ struct nsx_op *op, struct letter *l, enum nsx_step step)
 {
-    if (PL_sig_pending) {
-        nsx_letter_own_pieces(aTHX_ l);
-        nsx_op_signals(aTHX_ op);
+    const enum nsx_waited waited =
+        nsx_await(aTHX_ op, wanted(step), nsx_message_deadline(&l->m),
+                  own_before, l);
+
+    if (waited == NSX_WAITED_AGAIN || waited == NSX_WAITED_CLOSED)
         return has_handle(aTHX_ op, l);
-    }
-    if (step != NSX_STEP_AGAIN)
-        wait_for(aTHX_ op, l, wanted(step));
-    else
-        look_at_clock(l);
+    if (waited == NSX_WAITED_TIMEOUT)
+        (void)nsx_message_timed_out(&l->m);
+    else if (waited == NSX_WAITED_FAILED)
+        nsx_await_failed(op->obj, waited);
     return 1;
 }
 

@@ -15,56 +15,87 @@ nsx_timeout(pTHX_ struct nsx_op *op)
     return SvIOK(timeout) ? (double)SvIV(timeout) : (double)SvNV(timeout);
 }
 
-/* Runs signal handlers: 1, or 0 when nothing is left to wait for, with the
- * status set.  A handler that gives a command of its own reads the reply that
- * is waited for first; nobody can tell then what that one was. */
-static int
-signalled(pTHX_ struct nsx_op *op, const char *caller)
+enum nsx_waited
+nsx_await(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
+          void (*before)(pTHX_ void *arg), void *arg)
 {
-    struct nsx_object *obj = op->obj;
-    const U32 handles = obj->handles, replies = obj->replies;
+    const U32 handles = op->obj->handles;
+    /* A signal that came while nobody waited would not end the wait. */
+    const enum nsx_waited waited = PL_sig_pending
+        ? NSX_WAITED_AGAIN
+        : nsx_await_quietly(&op->obj->ch.io, what, deadline);
 
+    if (waited != NSX_WAITED_AGAIN)
+        return waited;
+    if (before)
+        before(aTHX_ arg);
+    nsx_op_signals(aTHX_ op);
+    if (op->obj->handles != handles)
+        return NSX_WAITED_CLOSED;
+    /* Signals that never end do not hold anybody beyond the deadline. */
+    return nsx_clock_ms() < deadline ? NSX_WAITED_AGAIN : NSX_WAITED_TIMEOUT;
+}
+
+void
+nsx_await_failed(struct nsx_object *obj, enum nsx_waited waited)
+{
+    if (waited == NSX_WAITED_TIMEOUT)
+        (void)nsx_channel_fail(&obj->ch, NSX_E_TIMEOUT, "nsx_await");
+    else
+        (void)nsx_error_errno(&obj->ch.error, errno, "nsx_await");
+}
+
+/* Before handlers run: one that gives a command of its own is to read the reply
+ * that is waited for first. */
+static void
+owe_reply(pTHX_ void *arg)
+{
+    struct nsx_object *obj = (struct nsx_object *)arg;
+
+    PERL_UNUSED_CONTEXT;
     if (obj->awaiting)
         obj->owed = 1;
-    nsx_op_signals(aTHX_ op);
-    if (obj->handles != handles) {
-        nsx_closed(aTHX_ op, 0, caller);
-        return 0;
-    }
-    if (obj->awaiting && obj->replies != replies) {
-        obj->lost = 1;
-        nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op),
-                       nsx_tagged(aTHX_ op, "Reply taken by a signal handler"));
-        return 0;
-    }
-    if (obj->awaiting)
+}
+
+/* After handlers ran: 0, with the status set, when one of them took the reply
+ * that is waited for.  Nobody can tell then what that one was. */
+static int
+is_owed_still(pTHX_ struct nsx_op *op, U32 replies)
+{
+    struct nsx_object *obj = op->obj;
+
+    if (!obj->awaiting)
+        return 1;
+    if (obj->replies == replies) {
         obj->owed = 0;
-    return 1;
+        return 1;
+    }
+    obj->lost = 1;
+    nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op),
+                   nsx_tagged(aTHX_ op, "Reply taken by a signal handler"));
+    return 0;
 }
 
 int
 nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
          const char *caller)
 {
-    for (;;) {
-        /* A signal that came while nobody waited would not end the wait. */
-        enum nsx_wait got = PL_sig_pending
-            ? NSX_WAIT_SIGNAL
-            : nsx_io_wait(&op->obj->ch.io, what, deadline);
+    const U32 replies = op->obj->replies;
+    enum nsx_waited waited;
 
-        if (got == NSX_WAIT_READY)
-            return 1;
-        if (got == NSX_WAIT_TIMEOUT) {
-            (void)nsx_channel_fail(&op->obj->ch, NSX_E_TIMEOUT, "nsx_wait");
-            nsx_failed(aTHX_ op, caller);
+    do {
+        waited = nsx_await(aTHX_ op, what, deadline, owe_reply, op->obj);
+        if ((waited == NSX_WAITED_AGAIN || waited == NSX_WAITED_TIMEOUT)
+            && !is_owed_still(aTHX_ op, replies))
             return 0;
-        }
-        if (got == NSX_WAIT_FAILED) {
-            (void)nsx_error_errno(&op->obj->ch.error, errno, "nsx_wait");
-            nsx_failed(aTHX_ op, caller);
-            return 0;
-        }
-        if (!signalled(aTHX_ op, caller))
-            return 0;
+    } while (waited == NSX_WAITED_AGAIN);
+    if (waited == NSX_WAITED_READY)
+        return 1;
+    if (waited == NSX_WAITED_CLOSED) {
+        nsx_closed(aTHX_ op, 0, caller);
+        return 0;
     }
+    nsx_await_failed(op->obj, waited);
+    nsx_failed(aTHX_ op, caller);
+    return 0;
 }

@@ -119,38 +119,35 @@ output_timeout(pTHX_ struct nsx_op *op, struct output *out)
     return nsx_timeout(aTHX_ op);
 }
 
-/* Waits for room; on a signal makes the octets ours before handlers run.
- * 1, or 0 with the session ended. */
+static void
+own_before(pTHX_ void *out)
+{
+    output_own(aTHX_(struct output *) out);
+}
+
+/* Waits for room (NSX_OK: only lets handlers run), the octets being ours before
+ * they do.  1, or 0 with the session ended. */
 static int
 wait_for_room(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
               struct output *out)
 {
-    const U32 handles = op->obj->handles;
+    const enum nsx_waited waited =
+        nsx_await(aTHX_ op, what, deadline, own_before, out);
 
-    for (;;) {
-        /* A signal that came while nobody waited would not end the wait. */
-        enum nsx_wait got = PL_sig_pending
-            ? NSX_WAIT_SIGNAL
-            : nsx_io_wait(&op->obj->ch.io, what, deadline);
-
-        if (got == NSX_WAIT_READY)
-            return 1;
-        if (got != NSX_WAIT_SIGNAL) {
-            if (got == NSX_WAIT_TIMEOUT)
-                (void)nsx_channel_fail(&op->obj->ch, NSX_E_TIMEOUT,
-                                       "wait_for_room");
-            else
-                (void)nsx_error_errno(&op->obj->ch.error, errno,
-                                      "wait_for_room");
-            return write_failed(aTHX_ op);
-        }
-        output_own(aTHX_ out);
-        nsx_op_signals(aTHX_ op);
-        if (op->obj->handles != handles) {
-            nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
-            return 0;
-        }
+    if (waited == NSX_WAITED_READY || waited == NSX_WAITED_AGAIN)
+        return 1;
+    if (waited == NSX_WAITED_CLOSED) {
+        nsx_closed(aTHX_ op, 0, "_syswrite_with_timeout");
+        return 0;
     }
+    nsx_await_failed(op->obj, waited);
+    return write_failed(aTHX_ op);
+}
+
+static int
+is_all_written(const struct output *out)
+{
+    return out->n == 0 && (!out->body || nsx_text_done(out->body));
 }
 
 static int
@@ -165,26 +162,27 @@ write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
         nsx_status st =
             nsx_channel_send(&obj->ch, out->data, out->n, more, &done);
 
+        if (st == NSX_ERROR)
+            return write_failed(aTHX_ op);
         if (st == NSX_OK) {
             out->data += done;
             out->n -= done;
             obj->torn = out->n > 0 || out->body;
             deadline = 0;
-        }
-        else if (st == NSX_ERROR) {
-            return write_failed(aTHX_ op);
-        }
-        else {
-            /* A record that waits holds octets of these. */
-            if (obj->ch.transport)
-                obj->torn = 1;
-            if (timeout < 0)
-                timeout = output_timeout(aTHX_ op, out);
-            if (!deadline)
-                deadline = nsx_deadline_after(timeout);
-            if (!wait_for_room(aTHX_ op, st, deadline, out))
+            if (PL_sig_pending && !is_all_written(out)
+                && !wait_for_room(aTHX_ op, NSX_OK, NSX_NEVER, out))
                 return 0;
+            continue;
         }
+        /* A record that waits holds octets of these. */
+        if (obj->ch.transport)
+            obj->torn = 1;
+        if (timeout < 0)
+            timeout = output_timeout(aTHX_ op, out);
+        if (!deadline)
+            deadline = nsx_deadline_after(timeout);
+        if (!wait_for_room(aTHX_ op, st, deadline, out))
+            return 0;
     }
     obj->torn = out->body && !nsx_text_done(out->body);
     return 1;

@@ -209,6 +209,14 @@ subtest 'sizes' => sub {
     }
 };
 
+subtest 'one wait: what waits for a descriptor is called in one file' => sub {
+    for my $file (map { @{ $files{$_} } } qw(glue tls xsub)) {
+        my $name  = basename $file;
+        my $waits = without_comments(slurp($file)) =~ /\bnsx_io_wait/;
+        is($waits ? 1 : 0, $name eq 'quiet.c' ? 1 : 0, $name);
+    }
+};
+
 subtest 'SMTP.xs speaks no protocol' => sub {
     my $text = without_comments(slurp("$root/SMTP.xs"));
     my @calls = $text =~ /\b(nsx_(?:channel|io|reply|session|dot|ehlo|sasl|tls)_\w+)\s*\(/g;

@@ -173,7 +173,10 @@ files(void)
     is_num(io.kind, NSX_IO_FILE, "a file");
     is_num(nsx_io_send(&io, "abc", 3, 1, &done, &e), NSX_OK, "is written");
     (void)lseek(io.fd, 0, SEEK_SET);
-    is_num(nsx_io_wait(&io, NSX_WANT_READ, 0), NSX_WAIT_READY, "never waits");
+    is_num(nsx_io_wait(&io, NSX_WANT_READ, NSX_NEVER), NSX_WAIT_READY,
+           "never waits");
+    is_num(nsx_io_wait(&io, NSX_WANT_READ, 0), NSX_WAIT_TIMEOUT,
+           "but a deadline has passed");
     is_num(nsx_io_recv(&io, buf, 10, &done, &e), NSX_OK, "is read");
     is_mem(buf, done, "abc", 3, "as written");
     is_num(nsx_io_recv(&io, buf, 10, &done, &e), NSX_ERROR, "to its end");

@@ -79,16 +79,16 @@ static int
 between_steps(pTHX_ struct nsx_op *op, struct nsx_tls *tls,
               enum nsx_tls_step step, SV *judge, int64_t deadline)
 {
-    int fd = nsx_base->channel(op)->io.fd;
+    const int fd = nsx_base->channel(op)->io.fd;
+    const nsx_status want = step == NSX_TLS_VERDICT ? NSX_OK
+        : step == NSX_TLS_WANT_WRITE                ? NSX_WANT_WRITE
+                                                    : NSX_WANT_READ;
 
     if (step == NSX_TLS_VERDICT)
         judge_all(aTHX_ tls, judge);
-    else if (!nsx_base->wait(aTHX_ op,
-                             step == NSX_TLS_WANT_WRITE ? NSX_WANT_WRITE
-                                                        : NSX_WANT_READ,
-                             deadline, "starttls"))
-        return 0;
-    return nsx_base->fd(aTHX_ op) == fd;
+    return nsx_base->fd(aTHX_ op) == fd
+        && nsx_base->wait(aTHX_ op, want, deadline, "starttls")
+        && nsx_base->fd(aTHX_ op) == fd;
 }
 
 static enum nsx_tls_started
@@ -185,22 +185,18 @@ await_goodbye(pTHX_ struct nsx_op *op)
     struct nsx_channel *ch = nsx_base->channel(op);
     int64_t deadline = nsx_deadline_after(nsx_base->timeout(aTHX_ op));
     struct nsx_error ignored;
-    int fd = ch->io.fd;
 
     nsx_error_reset(&ignored);
-    while (ch->transport == &nsx_tls_transport && ch->io.fd == fd) {
+    while (ch->transport == &nsx_tls_transport) {
         nsx_status want = nsx_tls_close((struct nsx_tls *)ch->transport_ctx,
                                         &ch->io, &ignored);
-        enum nsx_wait got = NSX_WAIT_SIGNAL;
+        enum nsx_waited waited;
 
         if (want == NSX_OK || want == NSX_ERROR)
             return;
-        if (!PL_sig_pending)
-            got = nsx_io_wait(&ch->io, want, deadline);
-        if (got == NSX_WAIT_TIMEOUT || got == NSX_WAIT_FAILED)
+        waited = nsx_base->await(aTHX_ op, want, deadline, NULL, NULL);
+        if (waited != NSX_WAITED_READY && waited != NSX_WAITED_AGAIN)
             return;
-        PERL_ASYNC_CHECK();
-        (void)nsx_base->fd(aTHX_ op);
     }
 }
 

@@ -42,31 +42,21 @@ stream_errno(const struct nsx_error *e)
 static enum nsx_stream
 stream_wait(pTHX_ struct nsx_op *op, nsx_status want, int block)
 {
-    struct nsx_channel *ch = nsx_base->channel(op);
-    int fd = ch->io.fd;
-    enum nsx_wait got;
+    enum nsx_waited waited;
 
     if (!block) {
         errno = EAGAIN;
         return want == NSX_WANT_READ ? NSX_STREAM_WANT_READ
                                      : NSX_STREAM_WANT_WRITE;
     }
-    do {
-        /* A signal that came while nobody waited would not end the wait. */
-        got = PL_sig_pending ? NSX_WAIT_SIGNAL
-                             : nsx_io_wait(&ch->io, want, NSX_NEVER);
-        if (got == NSX_WAIT_FAILED)
-            return NSX_STREAM_ERROR;
-        if (got == NSX_WAIT_SIGNAL) {
-            PERL_ASYNC_CHECK();
-            if (nsx_base->fd(aTHX_ op) != fd
-                || ch->transport != &nsx_tls_transport) {
-                errno = EBADF;
-                return NSX_STREAM_ERROR;
-            }
-        }
-    } while (got != NSX_WAIT_READY);
-    return NSX_STREAM_OK;
+    waited = nsx_base->await(aTHX_ op, want, NSX_NEVER, NULL, NULL);
+    if (waited == NSX_WAITED_FAILED)
+        return NSX_STREAM_ERROR;
+    if (waited != NSX_WAITED_CLOSED
+        && nsx_base->channel(op)->transport == &nsx_tls_transport)
+        return NSX_STREAM_OK;
+    errno = EBADF;
+    return NSX_STREAM_ERROR;
 }
 
 enum nsx_stream
