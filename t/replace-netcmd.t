@@ -2,7 +2,6 @@
 use strict;
 use warnings;
 use lib 't/lib';
-use Socket;
 use NSX::Test::Script;
 
 my @pop3 = ('+OK POP3 ready <1.2@mx.test>', qr/^USER me/, '+OK who', qr/^PASS /, '+OK 2 messages');
@@ -12,12 +11,7 @@ sub passive {
     my ($preliminary, $octets, @final) = @_;
     return sub {
         my $conn = shift;
-        socket my $listener, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
-        bind $listener, pack_sockaddr_in(0, INADDR_LOOPBACK) or die "bind: $!";
-        listen $listener, 1 or die "listen: $!";
-        my $port = (unpack_sockaddr_in(getsockname $listener))[0];
-        $conn->send(sprintf "227 Entering Passive Mode (127,0,0,1,%d,%d)\r\n", $port >> 8, $port & 255);
-        accept my $data, $listener or die "accept: $!";
+        my $data = $conn->passive->();
         $conn->line;
         $conn->send("$preliminary\r\n");
         if (defined $octets) { syswrite $data, $octets }

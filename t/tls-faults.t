@@ -237,7 +237,7 @@ for my $way ('SSL => 1', 'starttls') {
     subtest "$way: no TLS on the other side" => sub {
         my $server = $handshake->(sub {
             my ($c) = @_;
-            sysread $c->{client}, my $hello, NSX::Test::TLS::READ_SIZE();    # or they could come with "220 go"
+            sysread $c->{fh}, my $hello, NSX::Test::TLS::READ_SIZE();    # or they could come with "220 go"
             $c->say('220 I speak in the clear') for 1 .. 3;
             $c->line;
         });
@@ -252,7 +252,7 @@ for my $way ('SSL => 1', 'starttls') {
     };
 
     subtest "$way: hung up in the handshake" => sub {
-        my $server = $handshake->(sub { my ($c) = @_; sysread $c->{client}, my $hello, 1000; close $c->{client} });
+        my $server = $handshake->(sub { my ($c) = @_; sysread $c->{fh}, my $hello, 1000; $c->close });
         my ($ok, $why) = $attempt->($server);
         ok(!$ok, 'false');
         like($why, qr/127\.0\.0\.1 closed the connection during the handshake|reset/, 'the reason');
@@ -282,7 +282,7 @@ for my $way ('SSL => 1', 'starttls') {
         pipe my $heard, my $tell or die "pipe: $!";
         my $server = $handshake->(sub {
             my ($c) = @_;
-            sysread $c->{in}, my $client_hello, 1;
+            sysread $c->{fh}, my $client_hello, 1;
             syswrite $tell, '.';
             sleep LONG;
         });
@@ -378,7 +378,7 @@ subtest 'ends with a close_notify' => sub {
         }, server => { s_server => ['-state'] });
         $way->($smtp);
         undef $smtp;
-        waitpid delete $server->{pid}, 0;
+        $server->finish;
         open my $in, '<', "$server->{dir}/errors1" or die "errors: $!";
         local $/;
         like(scalar <$in>, qr/read:warning:close notify/, 'the server saw it');

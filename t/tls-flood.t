@@ -56,7 +56,7 @@ sub asks_for_hello {
         my ($c) = @_;
         $c->say('220 mail.nsx.example');
         $c->smtp(esmtp => ['STARTTLS']);
-        sysread $c->{in}, my $client_hello, 1;    # before it nothing may come
+        sysread $c->{fh}, my $client_hello, 1;    # before it nothing may come
         pour($c, $hello_request);
     });
 }

@@ -12,6 +12,7 @@ use Config;
 use FindBin;
 use lib "$FindBin::Bin/lib", "$FindBin::Bin/../t/lib";
 use File::Temp ();
+use NSX::Test::Server;
 use NSX::Test::TLS;
 use POSIX ();
 use Test::More;
@@ -33,31 +34,24 @@ my %ca = (SSL_ca_file => cert('ca.pem'));
 
 my @servers;
 
-END { if (@servers) { local $?; kill KILL => @servers; waitpid $_, 0 for @servers } }
-
 # Greets and answers one connection after the other; TLS at once.
 sub ssl_server {
     my ($code, %arg) = @_;
-    my $family = delete $arg{address} || '127.0.0.1';
-    my $listener = IO::Socket::IP->new(LocalHost => $family, Listen => 5, Proto => 'tcp')
-        or die "listen: $@";
-    my $pid = fork;
-    die "fork: $!" if !defined $pid;
-    if (!$pid) {
-        alarm LIMIT;
-        $SIG{PIPE} = 'IGNORE';
-        my $context = IO::Socket::SSL::SSL_Context->new(SSL_server => 1,
+    my $family = delete $arg{family} || 4;
+    my $context;
+    push @servers, NSX::Test::Server->start(limit => LIMIT, family => $family, always => [ sub {
+        my $conn = shift;
+        $context ||= IO::Socket::SSL::SSL_Context->new(SSL_server => 1,
             SSL_cert_file => cert('server.pem'), SSL_key_file => cert('server.pem'), %arg)
             or die IO::Socket::SSL::errstr();
-        while (my $client = $listener->accept) {
-            my $ssl = IO::Socket::SSL->start_SSL($client, SSL_server => 1, SSL_reuse_ctx => $context) or next;
-            eval { $code->($ssl) };
-            $ssl->close;
-        }
-        POSIX::_exit(0);
-    }
-    push @servers, $pid;
-    return $listener->sockport;
+        $conn->{fh}->blocking(1);
+        my $ssl = IO::Socket::SSL->start_SSL($conn->{fh}, SSL_server => 1, SSL_reuse_ctx => $context)
+            or return $conn->close;
+        eval { $code->($ssl) };
+        $ssl->close;
+        $conn->close;
+    } ]);
+    return $servers[-1]->port;
 }
 
 sub answer_all {
@@ -103,7 +97,7 @@ subtest 'a certificate of our own' => sub {
 };
 
 subtest 'IPv6' => sub {
-    my $port = eval { ssl_server(\&answer_all, address => '::1') } or plan skip_all => 'no IPv6 on loopback';
+    my $port = eval { ssl_server(\&answer_all, family => 6) } or plan skip_all => 'no IPv6 on loopback';
     for my $host ('::1', "[::1]:$port", '0:0:0:0:0:0:0:1') {
         my $smtp = client($port, host => $host);
         ok($smtp, $host) or diag($@);
@@ -113,7 +107,8 @@ subtest 'IPv6' => sub {
 
 subtest 'a list of hosts is verified by the one connected to' => sub {
     my $port = ssl_server(\&answer_all);
-    my $closed = do { my $s = IO::Socket::IP->new(LocalHost => '127.0.0.1', Listen => 1); $s->sockport };
+    my $deaf = NSX::Test::Server->start(deaf => 1);
+    my $closed = $deaf->port;
     my $smtp = client($port, host => ["127.0.0.1:$closed", "localhost:$port"]);
     ok($smtp, 'the second') or return diag($@);
     is($smtp->get_servername, 'localhost', 'its name');
@@ -148,6 +143,10 @@ subtest 'many octets both ways' => sub {
 
 # --- renegotiation and key update: s_server does them on command -------------
 
+my @interactive;
+
+END { if (@interactive) { local $?; kill KILL => @interactive; waitpid $_, 0 for @interactive } }
+
 sub interactive {
     my (@arg) = @_;
     my $ear = IO::Socket::IP->new(LocalHost => '127.0.0.1', Listen => 1) or die $@;
@@ -156,7 +155,7 @@ sub interactive {
     my $pid = open my $in, '|-', 'sh', '-c', 'exec openssl "$@" >/dev/null 2>&1', 'sh', 's_server',
         '-accept', "127.0.0.1:$port", '-cert', cert('server.pem'), @arg
         or die "openssl: $!";
-    push @servers, $pid;
+    push @interactive, $pid;
     $in->autoflush(1);
     for (1 .. 200) { last if IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $port); select undef, undef, undef, 0.02 }
     return ($port, $in);

@@ -21,8 +21,10 @@ package NSX::Test::Server;
 # where a test must not depend on how fast the client writes.
 #
 # Further arguments of start: always => SCRIPT for the connections that have no other,
-# limit, family => 6 for ::1, path => FILE for a Unix
-# socket there, rcvbuf => N (octets, a small window), concurrent => 1 (connections side by side, not one after the other).
+# limit, family => 6 for ::1, path => FILE for a Unix socket there, rcvbuf => N (octets, a
+# small window), concurrent => 1 (connections side by side, not one after the other; each
+# lives as long as the limit), only => N (after so many connections it ends by itself: see
+# wait, which is finish without hurry).
 #
 # A script is a list of steps:
 #   "text"                  send the text as a line
@@ -66,6 +68,7 @@ sub start {
     my $pid = fork;
     die "fork: $!" unless defined $pid;
     if (!$pid) {
+        setpgrp 0, 0;
         close $stopper;
         $self->{stop} = $stop;
         my $ok = eval { $self->_serve; 1 };
@@ -73,6 +76,7 @@ sub start {
         POSIX::_exit($ok ? 0 : 1);
     }
     close delete $self->{listener};
+    setpgrp $pid, $pid;
     $self->{pid} = $pid;
     return $self;
 }
@@ -130,7 +134,15 @@ sub tell_to_stop {
 sub finish {
     my $self = shift;
     $self->tell_to_stop;
-    waitpid delete $self->{pid}, 0 if $self->{pid};
+    return $self->wait;
+}
+
+sub wait {
+    my $self = shift;
+    if (my $pid = delete $self->{pid}) {
+        waitpid $pid, 0;
+        kill 'KILL', -$pid;
+    }
     unlink $self->meeting;
     return $self->log;
 }
@@ -171,7 +183,7 @@ sub DESTROY {
     my $self = shift;
     return if $self->{owner} != $$ or !$self->{pid};
     local ($?, $!, $@);
-    kill 'KILL', $self->{pid};
+    kill 'KILL', -$self->{pid}, $self->{pid};
     waitpid $self->{pid}, 0;
     return;
 }
@@ -223,7 +235,8 @@ sub _serve {
     alarm $self->{limit};
     my @scripts = @{ $self->{connections} || [] };
     my @pids;
-    while (my $conn = $self->_accept) {
+    my $left = $self->{only};
+    while ((!defined $left || $left-- > 0) and my $conn = $self->_accept) {
         my $script = $self->{smtp} ? $self->_smtp : shift @scripts;
         $script ||= $self->{always} || [ ['close'] ];
         if ($self->{concurrent}) {
@@ -260,6 +273,7 @@ sub _serve_aside {
     my $pid = fork;
     die "fork: $!" unless defined $pid;
     return $pid if $pid;
+    alarm $self->{limit};
     close $self->{listener};
     $self->{log} = { connections => [$conn], messages => [] };
     $self->_serve_one($conn, $script);

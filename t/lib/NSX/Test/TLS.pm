@@ -1,8 +1,8 @@
 package NSX::Test::TLS;
 
-# A loopback SMTP server with TLS, for tests, made of the openssl command: each
-# connection that starts TLS gets an "openssl s_server" of its own on a Unix
-# socket, and a relay between the two sides that can tamper with the stream.
+# A loopback SMTP server with TLS, for tests: NSX::Test::Server, whose connections can
+# start TLS by the openssl command. Each that does gets an "openssl s_server" of its own on
+# a Unix socket, and a relay between the two sides that can tamper with the stream.
 #
 #   my $why = NSX::Test::TLS->missing;          # a reason to skip, or ''
 #   my $server = NSX::Test::TLS->start(script => sub { my $c = shift; ... },
@@ -11,10 +11,11 @@ package NSX::Test::TLS;
 #   ... connect to ('127.0.0.1', $server->port) ...
 #   my @seen = $server->finish;                 # one text for each connection
 #
-# The script is called for each connection, in a process of its own, with
-#   $c->line           one line from the client, without its end; undef at EOF
-#   $c->say(@lines)    each as a record (or segment) of its own, with CRLF
-#   $c->send($octets)  as is, in one record
+# The script is called for each connection, in a process of its own, with an
+# NSX::Test::Server::Connection that blocks, and where
+#   $c->line           is without its end
+#   $c->say(@lines)    sends each as a record (or segment) of its own, with CRLF
+#   $c->send($octets)  sends it in one record; false when that failed
 #   $c->start_tls      what follows is under TLS; true
 #   $c->relay(order)   to the relay, which has heard it when the call returns;
 #                      'deaf' (nothing is read from the client any more), or
@@ -31,18 +32,19 @@ use strict;
 use warnings;
 
 use Cwd ();
-use Errno ();
 use File::Basename ();
 use File::Temp ();
 use IO::Handle;
 use IO::Select;
-use IO::Socket::INET;
 use IO::Socket::UNIX;
 use POSIX ();
+use Socket;
 use Time::HiRes ();
 
+use NSX::Test::Server;
+
 use constant {
-    LIMIT     => 180,      # seconds a server lives, however busy the machine
+    LIMIT     => 180,      # seconds a process of it lives, however busy the machine
     READ_SIZE => 65536,
     PAUSE     => 0.002,    # between pieces that must travel alone
 };
@@ -68,25 +70,13 @@ sub says_goodbye { return `openssl version 2>/dev/null` =~ /^OpenSSL (?:[3-9]|\d
 sub start {
     my ($class, %arg) = @_;
     my $self = bless { connections => 1, cert => 'server.pem', s_server => [], %arg,
-        owner => $$ }, $class;
-    $self->{listener} = IO::Socket::INET->new(
-        Listen => 5, LocalAddr => '127.0.0.1', Proto => 'tcp')
-        or die "listen: $!";
-    $self->{port} = $self->{listener}->sockport;
-    $self->{dir}  = File::Temp::tempdir(CLEANUP => 0);
-    my $pid = fork;
-    die "fork: $!" if !defined $pid;
-    if (!$pid) {
-        setpgrp 0, 0;
-        alarm LIMIT;
-        $SIG{PIPE} = 'IGNORE';
-        my $ok = eval { $self->_serve; 1 };
-        print STDERR "TLS server: $@" if !$ok;
-        POSIX::_exit(0);
-    }
-    close delete $self->{listener};
-    setpgrp $pid, $pid;
-    $self->{pid} = $pid;
+        owner => $$, dir => File::Temp::tempdir(CLEANUP => 0) }, $class;
+    my @scripts = map {
+        my $n = $_;
+        [ sub { NSX::Test::TLS::Connection->play($self, $_[0], $n) } ]
+    } 1 .. $self->{connections};
+    $self->{server} = NSX::Test::Server->start(
+        connections => \@scripts, only => scalar @scripts, concurrent => 1, limit => LIMIT);
     return $self;
 }
 
@@ -110,26 +100,13 @@ sub starttls {
     }, %arg);
 }
 
-sub host {'127.0.0.1'}
-sub port { $_[0]{port} }
+sub host { $_[0]{server}->host }
+sub port { $_[0]{server}->port }
 
 sub finish {
     my ($self) = @_;
-    my $pid = delete $self->{pid} or return;
-    waitpid $pid, 0;
-    kill KILL => -$pid;
-    return $self->_notes;
-}
-
-sub _notes {
-    my ($self) = @_;
-    my @notes;
-    for my $n (1 .. $self->{connections}) {
-        open my $in, '<', "$self->{dir}/note$n" or do { push @notes, ''; next };
-        local $/;
-        push @notes, scalar <$in>;
-    }
-    return @notes;
+    my $log = $self->{server}->wait;
+    return map { join '', map {"$_\n"} @{ $_->{notes} || [] } } @{ $log->{connections} };
 }
 
 sub CLONE_SKIP {1}    # a thread must not end its maker's server
@@ -138,37 +115,9 @@ sub DESTROY {
     my ($self) = @_;
     return if $self->{owner} != $$;
     local ($?, $!, $@);
-    if (my $pid = $self->{pid}) { kill KILL => -$pid, $pid; waitpid $pid, 0 }
+    delete $self->{server};
     unlink glob "$self->{dir}/*";
     rmdir $self->{dir};
-}
-
-# --- the server's processes ----------------------------------------------------
-
-sub _serve {
-    my ($self) = @_;
-    my @pids;
-    for my $n (1 .. $self->{connections}) {
-        my $client = $self->{listener}->accept or last;
-        my $pid = fork;
-        die "fork: $!" if !defined $pid;
-        if ($pid) { push @pids, $pid; close $client; next }
-        close $self->{listener};
-        alarm LIMIT;
-        $self->_connection($client, $n);
-        POSIX::_exit(0);
-    }
-    waitpid $_, 0 for @pids;
-}
-
-sub _connection {
-    my ($self, $client, $n) = @_;
-    open my $notes, '>', "$self->{dir}/note$n" or die "notes: $!";
-    $notes->autoflush(1);
-    my $c = bless { server => $self, client => $client, in => $client, out => $client,
-        buffer => '', notes => $notes, n => $n }, 'NSX::Test::TLS::Connection';
-    eval { $self->{script}->($c); 1 } or $c->note("died: $@");
-    $c->_clean_up;
 }
 
 package NSX::Test::TLS::Connection;
@@ -176,33 +125,38 @@ package NSX::Test::TLS::Connection;
 use strict;
 use warnings;
 
-sub note { my ($c, @text) = @_; print { $c->{notes} } map {"$_\n"} @text }
+our @ISA = ('NSX::Test::Server::Connection');
+
+sub play {
+    my ($class, $tls, $c, $n) = @_;
+    bless $c, $class;
+    @{$c}{qw(tls n notes)} = ($tls, $n, []);
+    $c->{fh}->blocking(1);
+    eval { $tls->{script}->($c); 1 } or $c->note("died: $@");
+    $c->_clean_up;
+    delete $c->{tls};
+}
+
+sub note { my ($c, @text) = @_; push @{ $c->{notes} }, @text }
 
 sub line {
     my ($c) = @_;
-    while (1) {
-        return $1 if $c->{buffer} =~ s/\A(.*?)\r?\n//;
-        my $n = sysread $c->{in}, $c->{buffer}, NSX::Test::TLS::READ_SIZE(), length $c->{buffer};
-        next if !defined $n && $!{EINTR};
-        return if !$n;
-    }
+    my $line = $c->SUPER::line;
+    $line =~ s/\r?\n\z// if defined $line;
+    return $line;
 }
 
 sub send {
     my ($c, $octets) = @_;
-    my $off = 0;
-    while ($off < length $octets) {
-        my $n = syswrite $c->{out}, $octets, length($octets) - $off, $off;
-        return 0 if !defined $n;
-        $off += $n;
-    }
-    return 1;
+    my $before = $c->{sent};
+    $c->SUPER::send($octets);
+    return $c->{sent} - $before == length $octets;
 }
 
 sub say {
     my ($c, @lines) = @_;
     for my $i (0 .. $#lines) {
-        Time::HiRes::sleep(NSX::Test::TLS::PAUSE()) if $i;
+        $c->delay(NSX::Test::TLS::PAUSE()) if $i;
         $c->send("$lines[$i]\r\n") or return 0;
     }
     return 1;
@@ -236,25 +190,24 @@ sub smtp {
 
 sub start_tls {
     my ($c) = @_;
-    my $server = $c->{server};
+    my $server = $c->{tls};
     my $path = "$server->{dir}/tls$c->{n}";
     my @command = ('openssl', 's_server', '-quiet', '-unix', $path, '-naccept', 1,
         '-cert', NSX::Test::TLS::cert($server->{cert}), @{ $server->{s_server} });
 
-    pipe my $to_read, my $to or die "pipe: $!";
-    pipe my $from, my $from_write or die "pipe: $!";
+    socketpair my $ours, my $theirs, Socket::AF_UNIX(), Socket::SOCK_STREAM(), Socket::PF_UNSPEC()
+        or die "socketpair: $!";
     my $pid = fork;
     die "fork: $!" if !defined $pid;
     if (!$pid) {
         alarm NSX::Test::TLS::LIMIT();
-        open STDIN,  '<&', $to_read;
-        open STDOUT, '>&', $from_write;
+        open STDIN,  '<&', $theirs;
+        open STDOUT, '>&', $theirs;
         open STDERR, '>', "$server->{dir}/errors$c->{n}";
         $^F = 2;
         exec @command or POSIX::_exit(127);
     }
-    close $to_read;
-    close $from_write;
+    close $theirs;
     $c->{s_server} = $pid;
 
     my $tls;
@@ -269,13 +222,13 @@ sub start_tls {
     die "fork: $!" if !defined $relay;
     if (!$relay) {
         alarm NSX::Test::TLS::LIMIT();
-        close $_ for $to, $from, $order, $heard;
+        close $_ for $ours, $order, $heard;
         $c->_relay($tls, $orders, $hearing);
         POSIX::_exit(0);
     }
-    close $_ for $tls, $orders, $hearing, $c->{client};
+    close $_ for $tls, $orders, $hearing, $c->{fh};
     $order->autoflush(1);
-    @{$c}{qw(relay orders heard in out)} = ($relay, $order, $heard, $from, $to);
+    @{$c}{qw(relay orders heard fh)} = ($relay, $order, $heard, $ours);
     return 1;
 }
 
@@ -288,9 +241,9 @@ sub relay {
 # The client's octets go on as they are; the server's as the orders say.
 sub _relay {
     my ($c, $tls, $orders, $hearing) = @_;
-    my $client = $c->{client};
+    my $client = $c->{fh};
     my $select = IO::Select->new($client, $tls, $orders);
-    my $mode   = $c->{server}{early} || '';
+    my $mode   = $c->{tls}{early} || '';
     my $ending = 0;
     local $SIG{TERM} = sub { $ending = 1 };    # what is on its way still goes on
 
@@ -346,15 +299,11 @@ sub _tampered {
     else { _all($client, $octets) }
 }
 
-sub end {
-    my ($c) = @_;
-    close $c->{out};
-    1 while defined $c->line;
-}
+sub end { my ($c) = @_; $c->shut; $c->drain }
 
 sub _clean_up {
     my ($c) = @_;
-    close $c->{out};
+    $c->close;
     if (my $pid = $c->{s_server}) {
         Time::HiRes::sleep(0.005), waitpid($pid, POSIX::WNOHANG()) && last for 1 .. 6000;
         kill KILL => $pid;
@@ -365,6 +314,7 @@ sub _clean_up {
         kill TERM => $pid;
         waitpid $pid, 0;
     }
+    delete @{$c}{qw(orders heard)};
 }
 
 1;

@@ -9,8 +9,6 @@ package NSX::Author::Scripted;
 use strict;
 use warnings;
 
-use IO::Socket::INET;
-
 use NSX::Test::Server;
 
 use constant LIFETIME => 3600;    # seconds: longer than a suite takes
@@ -24,8 +22,8 @@ sub start {
 
 sub port { my ($self, $service) = @_; return $self->{$service}->port }
 
-# Reads commands, writes what the table says: a text, or a code reference that
-# gets the rest of the line and returns one.  Ends after QUIT.
+# Reads commands, writes what the table says: a text, or a code reference that gets the
+# rest of the line and returns one, or undef when it has answered.  Ends after QUIT.
 sub converse {
     my ($conn, $greeting, $table) = @_;
     $conn->send("$greeting\r\n");
@@ -34,6 +32,7 @@ sub converse {
         my ($verb, $rest) = split / /, uc $line, 2;
         my $answer = $table->{$verb} || '500 what?';
         $answer = $answer->($rest) if ref $answer;
+        next if !defined $answer;
         (my $wire = "$answer\n") =~ s/\n/\r\n/g;
         $conn->send($wire);
         last if $verb eq 'QUIT';
@@ -52,17 +51,10 @@ sub talk_news {
 
 sub talk_files {
     my ($conn) = @_;
-    my ($listener, %file);
-    my $passive = sub {
-        $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-            or return '425 no port';
-        my $port = $listener->sockport;
-        return sprintf '227 Entering Passive Mode (127,0,0,1,%d,%d)',
-            $port >> 8, $port & 255;
-    };
+    my ($accept, %file);
     my $open = sub {
         $conn->send("150 opening\r\n");
-        return $listener->accept;
+        return $accept->();
     };
     converse($conn, '220 files', {
         USER => '331 password?',
@@ -71,7 +63,7 @@ sub talk_files {
         CWD  => '250 ok',
         TYPE => '200 ok',
         ALLO => '200 ok',
-        PASV => $passive,
+        PASV => sub { $accept = $conn->passive; undef },
         STOR => sub { local $/; $file{ $_[0] } = readline $open->(); '226 stored' },
         RETR => sub { $open->()->print($file{ $_[0] }); '226 sent' },
         DELE => sub { delete $file{ $_[0] } ? '250 gone' : '550 none' },

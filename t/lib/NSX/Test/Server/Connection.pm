@@ -229,6 +229,21 @@ sub meet {
 
 sub stall { my ($self, $secs) = @_; return $self->delay($secs) }
 
+# Offers a data connection as FTP's server does (RFC 959 4.2): answers PASV; what
+# comes back accepts it when called.
+sub passive {
+    my $self = shift;
+    socket my $listener, PF_INET, SOCK_STREAM, 0 or die "socket: $!";
+    bind $listener, pack_sockaddr_in(0, INADDR_LOOPBACK) or die "bind: $!";
+    listen $listener, 1 or die "listen: $!";
+    my $port = (unpack_sockaddr_in(getsockname $listener))[0];
+    $self->send(sprintf "227 Entering Passive Mode (127,0,0,1,%d,%d)\r\n", $port >> 8, $port & 255);
+    return sub {
+        accept my $data, $listener or die "accept: $!";
+        return $data;
+    };
+}
+
 # ---- ends
 
 sub shut { my $self = shift; $self->flush; shutdown $self->{fh}, 1; return }
