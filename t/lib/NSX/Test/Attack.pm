@@ -24,20 +24,18 @@ package NSX::Test::Attack;
 use strict;
 use warnings;
 
-use Config;
 use IO::Handle;
-use POSIX ();
 use Socket;
 use Test::More ();
 use Time::HiRes ();
 
+use NSX::Test::Runner;
 use NSX::Test::Server;
 
 our @EXPORT = qw(attack finished dialogue stalled wire_body SNDBUF);
 use Exporter 'import';
 
 use constant LIMIT   => 10;
-use constant POLL    => 0.005;
 use constant AT_ONCE => 6;
 use constant SNDBUF  => 32_768;
 
@@ -49,23 +47,19 @@ my @running;
 sub attack {
     my ($name, $code, %arg) = @_;
     return if defined $ENV{NSX_ATTACK_ONLY} && $name !~ /$ENV{NSX_ATTACK_ONLY}/;
-    my %run = (name => $name, after => delete $arg{after}, said => '');
+    my %run = (name => $name, after => delete $arg{after});
     my $script = delete $arg{script};
     my $limit = (delete $arg{limit} || LIMIT) * $patience;
     $arg{connections} = [$script] if $script;
     _await(shift @running) if @running == AT_ONCE;
     my $server = $run{server} =
         %arg ? NSX::Test::Server->start(limit => $limit + 5, %arg) : undef;
-    pipe $run{from}, my $to or die "pipe: $!";
-
-    my $pid = fork;
-    die "fork: $!" unless defined $pid;
-    if (!$pid) {
-        $_->forget for grep {$_} $server, map { $_->{server} } @running;
-        @running = ();
-        _attacker($code, $server, $to);
-    }
-    @run{qw(pid until)} = ($pid, Time::HiRes::time() + $limit);
+    open $run{said}, '+>', undef or die "temporary file: $!";
+    $run{process} = NSX::Test::Runner->start(
+        sub { _attacker($code, $server, $run{said}) },
+        limit  => $limit,
+        forget => [ $server, map { $_->{server} } @running ]
+    );
     push @running, \%run;
     return;
 }
@@ -84,7 +78,7 @@ sub finished {
 
 sub _await {
     my $run = shift;
-    my @wrong = _watch($run);
+    my @wrong = _seen_wrong($run);
     if ($run->{server}) {
         my $log = $run->{server}->finish;
         my $t = bless { wrong => \@wrong }, __PACKAGE__;
@@ -100,6 +94,7 @@ sub _await {
 sub _attacker {
     my ($code, $server, $to) = @_;
     my $t = bless { server => $server, to => $to, pid => $$ }, __PACKAGE__;
+    @running = ();
     Test::More->builder->no_ending(1);
     Test::More->builder->output(\my $nowhere);
     local $SIG{__WARN__} = sub { $t->{warned} .= $_[0] };
@@ -109,35 +104,14 @@ sub _attacker {
     exit 0;
 }
 
-# What it says on the pipe is what is wrong; the last word is "end".
-sub _watch {
+# What it says is what is wrong; the last word is "end".
+sub _seen_wrong {
     my $run = shift;
-    my $hung = 0;
-    while (1) {
-        vec(my $in = '', fileno $run->{from}, 1) = 1;
-        my $left = $run->{until} - Time::HiRes::time();
-        if (select($in, undef, undef, $left > 0 ? $left : 0) > 0) {
-            sysread $run->{from}, $run->{said}, 65536, length $run->{said} or last;
-        }
-        elsif ($left <= 0) {
-            kill 'KILL', $run->{pid};
-            $hung = 1;
-            last;
-        }
-    }
-    until (waitpid $run->{pid}, POSIX::WNOHANG()) {
-        if (!$hung && Time::HiRes::time() > $run->{until}) {
-            kill 'KILL', $run->{pid};
-            $hung = 1;
-        }
-        Time::HiRes::sleep(POLL);
-    }
-    my $status = $?;
-    my @said   = split /\n/, $run->{said};
-    my @wrong  = grep { $_ ne 'end' } @said;
-    push @wrong, 'hung, killed' if $hung;
-    push @wrong, 'killed by signal ' . ($status & 127) if $status & 127 && !$hung;
-    push @wrong, 'ended with status ' . ($status >> 8) if $status >> 8;
+    NSX::Test::Runner->over($run->{process});
+    seek $run->{said}, 0, 0;
+    chomp(my @said = readline $run->{said});
+    my $end = $run->{process}->end;
+    my @wrong = ((grep { $_ ne 'end' } @said), length $end ? $end : ());
     push @wrong, 'left before its end' if @said == @wrong && !@wrong;
     return @wrong;
 }

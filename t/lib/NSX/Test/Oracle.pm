@@ -56,9 +56,9 @@ use File::Temp ();
 use POSIX ();
 use Storable ();
 use Test::More;
-use Time::HiRes ();
 
 use NSX::Test::Oracle::Client;
+use NSX::Test::Runner;
 use NSX::Test::Server;
 
 our @EXPORT = qw(oracle talk);
@@ -66,7 +66,6 @@ our @EXPORT = qw(oracle talk);
 use Exporter 'import';
 
 use constant SCENARIO_LIMIT => 180;   # seconds, then the client is killed
-use constant POLL           => 0.01;
 use constant OLDEST_COMPARED => 3.05; # before it, replies and state were kept otherwise
 use constant LONELY_RELEASE => 3.12;
 use constant SHOWN          => 8;     # differences told for each scenario
@@ -143,14 +142,14 @@ sub _run_side {
     my $jobs = $ENV{NSX_ORACLE_JOBS} || 3;
     my @waiting = grep { !_skip_reason($scenarios->[$_], { version => 1e9 }) } 0 .. $#$scenarios;
     my %running;
-    local $SIG{CHLD} = sub { };
-    while (@waiting or %running) {
+    while (1) {
         while (@waiting && keys %running < $jobs) {
             my $n = shift @waiting;
             my $run = _start($side, $dir, $n, $scenarios->[$n], [ values %running ]);
-            $running{$n} = $run if $run;
+            $running{ $run->{process} } = $run if $run;
         }
-        _reap(\%running) or Time::HiRes::sleep(POLL);
+        last if !%running;
+        _finish(delete $running{$_}) for NSX::Test::Runner->over(map { $_->{process} } values %running);
     }
     return;
 }
@@ -172,10 +171,7 @@ sub _load {
 sub _start {
     my ($side, $dir, $n, $scenario, $others) = @_;
     my %run = (
-        n        => $n,
-        from     => Time::HiRes::time(),
         file     => "$dir/$side->{side}.$n",
-        deadline => Time::HiRes::time() + ($scenario->{limit} || SCENARIO_LIMIT),
         side     => $side,
         scenario => $scenario,
     );
@@ -184,14 +180,11 @@ sub _start {
         _store($run{file}, { seen => [ [ 'no server', "$@" ] ], wire => [], facts => {} });
         return;
     }
-    my $pid = fork;
-    die "fork: $!" unless defined $pid;
-    if (!$pid) {
-        delete local $SIG{CHLD};
-        $_->forget for grep {$_} map { $_->{server} } \%run, @$others;
-        NSX::Test::Oracle::Client->run(\%run);
-    }
-    $run{pid} = $pid;
+    $run{process} = NSX::Test::Runner->start(
+        sub { NSX::Test::Oracle::Client->run(\%run) },
+        limit  => $scenario->{limit} || SCENARIO_LIMIT,
+        forget => [ map { $_->{server} } \%run, @$others ]
+    );
     return \%run;
 }
 
@@ -201,34 +194,15 @@ sub _server {
     return NSX::Test::Server->start_for($scenario, SCENARIO_LIMIT + 5);
 }
 
-# Ends what has ended; true when anything had.
-sub _reap {
-    my $running = shift;
-    my $reaped  = 0;
-    for my $run (values %$running) {
-        if (waitpid($run->{pid}, POSIX::WNOHANG()) == $run->{pid}) {
-            _finish($run, $?);
-            delete $running->{ $run->{n} };
-            $reaped++;
-        }
-        elsif (Time::HiRes::time() > $run->{deadline}) {
-            kill 'KILL', $run->{pid};
-            $run->{hung} = 1;
-            $run->{deadline} += 1e6;
-        }
-    }
-    return $reaped;
-}
-
 sub _finish {
-    my ($run, $status) = @_;
+    my $run = shift;
     my $result = _retrieve($run->{file});
-    my $end = $run->{hung} ? 'hung, killed' : $status & 127 ? 'died of signal ' . ($status & 127) : undef;
-    if (defined $end) {
+    my $end = $run->{process}->end;
+    if ($end =~ /killed/) {
         $result->{error} = $end if $result->{error};
         push @{ $result->{seen} }, [ 'end of process', $end ];
     }
-    $result->{took} = sprintf '%.3f', Time::HiRes::time() - $run->{from};
+    $result->{took} = sprintf '%.3f', $run->{process}->took;
     if ($run->{server}) {
         my $log = $run->{server}->finish;
         my $as = NSX::Test::Oracle::Client->normaliser($run);

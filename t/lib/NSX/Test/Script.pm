@@ -38,15 +38,14 @@ use File::Spec ();
 use File::Temp ();
 use POSIX ();
 use Test::More;
-use Time::HiRes ();
 
+use NSX::Test::Runner;
 use NSX::Test::Server;
 
 our @EXPORT = qw(scripts without);
 use Exporter 'import';
 
 use constant LIMIT => 180;             # seconds for one program
-use constant POLL  => 0.01;
 use constant AT_A_TIME => 3;           # entries
 use constant OLDEST_COMPARED => 3.08;
 
@@ -80,7 +79,11 @@ sub scripts {
     plan tests => scalar @entries;
     while (my @some = splice @entries, 0, AT_A_TIME) {
         my @runs = map { $_->{skip} ? {} : _start_all($_) } @some;
-        _wait(map { values %$_ } @runs);
+        my @left = map { $_->{process} } map { values %$_ } @runs;
+        while (@left) {
+            my %over = map { $_ => 1 } NSX::Test::Runner->over(@left);
+            @left = grep { !$over{$_} } @left;
+        }
         _judge($some[$_], $runs[$_]) for 0 .. $#some;
     }
     return;
@@ -159,10 +162,7 @@ sub _start {
     my @switches = @{ $entry->{switches} || [] };
     unshift @switches, '-MNet::SMTP::XS=:replace' if $way eq 'replace';
     unshift @switches, '-MNet::SMTP', '-MNet::SMTP::XS=:replace' if $way eq 'after';
-    my $pid = fork;
-    die "fork: $!" unless defined $pid;
-    if (!$pid) {
-        $server->forget;
+    my $process = NSX::Test::Runner->start(sub {
         $ENV{PERL5OPT} = '-MNet::SMTP::XS=:replace' if $way eq 'env';
         local $ENV{NSX_STOCK} = $way eq 'stock';
         delete $ENV{PERL5OPT} if ($ENV{PERL5OPT} || '') =~ /Net::SMTP::XS/ && $way ne 'env';
@@ -171,26 +171,13 @@ sub _start {
         open STDERR, '>&STDOUT' or die "dup: $!";
         exec $^X, (map {"-I$_"} _includes()), @switches, "$stem.pl", $server->host, $server->port
             or POSIX::_exit(127);
-    }
-    return { pid => $pid, server => $server, out => "$stem.out", way => $way, file => "$stem.pl" };
+    }, limit => LIMIT, forget => [$server]);
+    return { process => $process, server => $server, out => "$stem.out", way => $way, file => "$stem.pl" };
 }
 
 sub _includes {
     return grep { -e "$_/Net/SMTP/XS.pm" or -d "$_/auto/Net/SMTP/XS" }
         map { File::Spec->rel2abs($_) } grep { !ref } @INC;
-}
-
-sub _wait {
-    my @runs = @_;
-    my $deadline = Time::HiRes::time() + LIMIT;
-    while (my @left = grep { !defined $_->{end} } @runs) {
-        for my $run (@left) {
-            kill 'KILL', $run->{pid} if Time::HiRes::time() > $deadline;
-            $run->{end} = $? if waitpid($run->{pid}, POSIX::WNOHANG()) == $run->{pid};
-        }
-        Time::HiRes::sleep(POLL);
-    }
-    return;
 }
 
 sub _result {
@@ -200,7 +187,7 @@ sub _result {
     my $text = do { local $/; <$fh> };
     $text = _normal($run, defined $text ? $text : '');
     $text .= "\n" if length $text && $text !~ /\n\z/;
-    $text .= "== end $run->{end}\n";
+    $text .= '== end ' . ($run->{process}->end || 0) . "\n";
     return $text if exists $entry->{wire} && !$entry->{wire};
     return $text . join '', map { "== connection\n" . _shown($_->{in}) } @{ $log->{connections} };
 }
