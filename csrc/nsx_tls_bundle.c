@@ -218,10 +218,17 @@ entry_cert(struct entry *en)
     return en->cert;
 }
 
+/* OpenSSL 1.1.1 promises no const to what looks names up. */
+#if OPENSSL_VERSION_NUMBER >= 0x30000000L
+typedef const X509_NAME asked_name_t;
+#else
+typedef X509_NAME asked_name_t;
+#endif
+
 /* Fits the store out with all certificates of a subject, for there may be
  * several keys of one authority; answers one of them. */
 static int
-by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name,
+by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, asked_name_t *name,
            X509_OBJECT *out)
 {
     const struct bundle *b = X509_LOOKUP_get_method_data(lookup);
