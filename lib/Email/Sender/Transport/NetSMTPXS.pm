@@ -9,8 +9,6 @@ use Email::Sender::Failure::Temporary;
 use MooX::Types::MooseLike::Base qw(Bool HashRef);
 use Net::SMTP::XS;
 
-our $VERSION = '0.01';
-
 has persistent => (is => 'ro', isa => Bool, default => sub { 0 });
 
 has message_options => (is => 'ro', isa => HashRef, default => sub { {} });

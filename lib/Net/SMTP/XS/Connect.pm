@@ -19,7 +19,6 @@ use Socket      ();
 use Symbol      ();
 use Time::HiRes ();
 
-our $VERSION  = '0.01';
 our @CARP_NOT = ('Net::SMTP::XS');
 
 use constant {

@@ -12,7 +12,6 @@ use Net::SMTP::XS;
 use Net::SMTP::XS::Message::Body;
 use Net::SMTP::XS::Result;
 
-our $VERSION  = '0.01';
 our @CARP_NOT = ('Net::SMTP::XS');
 
 # The method whose arguments are judged, for what is said about them.

@@ -7,8 +7,6 @@ use warnings;
 use Net::SMTP::XS::Cmd;
 use XSLoader ();
 
-our $VERSION = '0.01';
-
-XSLoader::load('Net::SMTP::XS::OpenSSL', $VERSION);
+XSLoader::load('Net::SMTP::XS::OpenSSL', $Net::SMTP::XS::Cmd::VERSION);
 
 1;

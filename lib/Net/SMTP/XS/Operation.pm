@@ -19,7 +19,6 @@ use Carp ();
 use Net::SMTP::XS;
 use Scalar::Util ();
 
-our $VERSION  = '0.01';
 our @CARP_NOT = ('Net::SMTP::XS', 'Net::SMTP::XS::Message');
 
 # A new thread's copy is an empty scalar.

@@ -13,8 +13,6 @@ use warnings;
 
 use Net::SMTP::XS;
 
-our $VERSION = '0.01';
-
 use overload
     bool     => \&is_success,
     '""'     => \&as_string,

@@ -14,8 +14,6 @@ use Carp ();
 use Net::SMTP::XS::Cmd;
 use Net::SMTP::XS::OpenSSL;
 
-our $VERSION = '0.01';
-
 # Statuses of what never came to a reply of the server.
 use constant {
     NO_MECHANISM => 504,

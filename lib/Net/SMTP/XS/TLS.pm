@@ -17,7 +17,6 @@ use Net::SMTP::XS::TLS::Handle;
 use Net::SMTP::XS::TLS::SessionCache;
 use Scalar::Util ();
 
-our $VERSION  = '0.01';
 our @CARP_NOT = qw(Net::SMTP::XS Net::SMTP::XS::TLS::Context);
 
 # What _start answers: enum nsx_tls_started.

@@ -17,8 +17,6 @@ use overload     ();
 use Fcntl        ();
 use Scalar::Util ();
 
-our $VERSION = '0.01';
-
 use constant {
     BLOCK => 65_536,    # octets read from a handle at a time
     RULE  => 'octets, a reference to them or to an array of them, a handle or code',

@@ -12,7 +12,6 @@ use warnings;
 use Carp        ();
 use Time::HiRes ();
 
-our $VERSION  = '0.01';
 our @CARP_NOT = ('Net::SMTP::XS', 'Net::SMTP::XS::Message');
 
 use constant CHUNK => 1_048_576;    # octets of one BDAT, about

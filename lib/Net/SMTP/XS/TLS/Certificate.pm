@@ -10,7 +10,6 @@ use warnings;
 use Carp         ();
 use Scalar::Util ();
 
-our $VERSION  = '0.01';
 our @CARP_NOT = qw(Net::SMTP::XS::TLS);
 
 # Net::SSLeay's functions take a number for a pointer: they must not get one.

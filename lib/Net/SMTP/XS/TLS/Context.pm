@@ -12,7 +12,6 @@ use Hash::Util::FieldHash ();
 use Scalar::Util          ();
 use Symbol                ();
 
-our $VERSION  = '0.01';
 our @CARP_NOT = qw(Net::SMTP::XS Net::SMTP::XS::TLS);
 
 use constant MOST_BITS => 0xFFFF;    # of a mode that is a sum of bits

@@ -11,8 +11,6 @@ use Carp         ();
 use Errno        ();
 use Scalar::Util ();
 
-our $VERSION = '0.01';
-
 # What the XSUBs answer: enum nsx_stream.
 use constant { OK => 0, ENDED => 1, FAILED => 2, WANT_READ => 3, WANT_WRITE => 4 };
 

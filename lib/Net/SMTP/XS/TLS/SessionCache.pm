@@ -8,8 +8,6 @@ use warnings;
 
 use Carp ();
 
-our $VERSION = '0.01';
-
 sub new {
     my ($class, $size) = @_;
     my $cache = $size && $size =~ /\A[0-9]+\z/ ? _new($size) : undef;
