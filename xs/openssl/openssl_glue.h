@@ -46,13 +46,20 @@ int nsx_tls_read_rules(pTHX_ HV *hv, struct nsx_tls_name_rules *rules);
 /* A new reference to a configuration; undef with *e filled. */
 SV *nsx_tls_configure(pTHX_ HV *hv, int *needs_passphrase, struct nsx_error *e);
 
+/* Whom the connection is with; undef for what is not known. */
+void nsx_tls_read_target(pTHX_ struct nsx_tls_target *target, SV *server_name,
+                         SV *verify_name, SV *session_key);
+
 /* --- tls_start.c ------------------------------------------------------- */
 
 enum nsx_tls_started {
     NSX_TLS_STARTED = 0,
     NSX_TLS_START_FAILED,  /* nsx_tls_error says why; still to be closed */
     NSX_TLS_START_TIMEOUT, /* closed, status set */
-    NSX_TLS_START_CLOSED   /* closed meanwhile by the script, status set */
+    NSX_TLS_START_CLOSED,  /* closed meanwhile by the script, status set */
+    NSX_TLS_START_READ,    /* to go on when readable, or writable: only where */
+    NSX_TLS_START_WRITE,   /* the handshake is made in steps */
+    NSX_TLS_START_AGAIN    /* likewise: at once */
 };
 
 /* The whole handshake.  judge, when defined, is called for each record to be
@@ -60,6 +67,16 @@ enum nsx_tls_started {
 enum nsx_tls_started nsx_tls_start(pTHX_ SV *smtp, SV *config,
                                    const struct nsx_tls_target *target,
                                    SV *judge);
+
+/* The same without waiting: a new reference to a handshake, NULL when it cannot
+ * begin (as START_FAILED).  go_on is called until it answers another thing
+ * than READ, WRITE or AGAIN, when the descriptor is ready, and when *until (clock of
+ * nsx_io) has passed.  When the handshake is dropped before, the channel is dead.
+ * A CLOSED leaves the status alone. */
+SV *nsx_tls_begin(pTHX_ SV *smtp, SV *config,
+                  const struct nsx_tls_target *target, SV *judge);
+enum nsx_tls_started nsx_tls_go_on(pTHX_ SV *smtp, SV *handshake,
+                                   int64_t *until);
 
 /* Text of the channel's error as a new scalar, undef when there is none. */
 SV *nsx_tls_error(pTHX_ SV *smtp);

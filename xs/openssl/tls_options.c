@@ -140,3 +140,18 @@ nsx_tls_configure(pTHX_ HV *hv, int *needs_passphrase, struct nsx_error *e)
     config = nsx_tls_config_new(&o, needs_passphrase, e);
     return config ? nsx_held_new(aTHX_ NSX_HELD_CONFIG, config) : newSV(0);
 }
+
+static const char *
+text_or_null(pTHX_ SV *sv)
+{
+    return SvOK(sv) ? SvPV_nolen(sv) : NULL;
+}
+
+void
+nsx_tls_read_target(pTHX_ struct nsx_tls_target *target, SV *server_name,
+                    SV *verify_name, SV *session_key)
+{
+    target->server_name = text_or_null(aTHX_ server_name);
+    target->verify_name = text_or_null(aTHX_ verify_name);
+    target->session_key = text_or_null(aTHX_ session_key);
+}

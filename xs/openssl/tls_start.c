@@ -1,41 +1,82 @@
 /*
- * tls_start.c - the handshake of one object: steps of the core, and in
- * between waits within the object's Timeout, signal handlers, and the
- * script's judgement of certificates.
+ * tls_start.c - the handshake of one object: steps of the core, the script's
+ * judgement of certificates, and, where the caller may wait, waits within the
+ * object's Timeout and signal handlers.
  */
 #include "openssl_glue.h"
 
-/* The session that is being made.  Perl code that runs meanwhile may die: then
- * the save stack frees it, and no octet may follow on the connection. */
+/* The session that is being made, owned by a scalar that keeps the object.  When
+ * that goes before the end (what the script says may die), no octet may follow
+ * on the connection. */
 struct starting {
-    struct nsx_tls *tls;
+    struct nsx_tls *tls; /* NULL: made, and the channel's */
     struct nsx_channel *ch;
+    SV *judge;
+    int64_t deadline;
+    int fd;
 };
 
-static void
-starting_left(pTHX_ void *arg)
+static int
+starting_free(pTHX_ SV *sv, MAGIC *mg)
 {
-    struct starting *s = (struct starting *)arg;
+    struct starting *s = (struct starting *)(void *)mg->mg_ptr;
 
-    PERL_UNUSED_CONTEXT;
+    PERL_UNUSED_ARG(sv);
+    if (!s)
+        return 0;
     if (s->tls) {
         nsx_tls_free(s->tls);
-        (void)nsx_error_set(&s->ch->error, NSX_E_TLS, "nsx_tls_start",
-                            "the TLS handshake was left unfinished");
+        if (!PL_dirty)
+            (void)nsx_error_set(&s->ch->error, NSX_E_TLS, "nsx_tls_start",
+                                "the TLS handshake was left unfinished");
     }
+    SvREFCNT_dec(s->judge);
     nsx_free(s);
+    mg->mg_ptr = NULL;
+    return 0;
 }
 
-static struct starting *
-starting_new(pTHX_ struct nsx_op *op)
+/* A new thread has no part in it. */
+static int
+starting_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
+{
+    PERL_UNUSED_ARG(param);
+    PERL_UNUSED_CONTEXT;
+    mg->mg_ptr = NULL;
+    return 0;
+}
+
+static MGVTBL starting_vtbl = { NULL,          NULL, NULL,         NULL,
+                                starting_free, NULL, starting_dup, NULL };
+
+static SV *
+starting_new(pTHX_ struct nsx_op *op, SV *judge)
 {
     struct starting *s = (struct starting *)nsx_alloc(sizeof *s);
+    SV *sv;
 
     if (!s)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
+    sv = newSV(0);
+    s->tls = NULL;
     s->ch = nsx_base->channel(op);
-    SAVEDESTRUCTOR_X(starting_left, s);
-    return s;
+    s->judge = newSVsv(judge);
+    s->deadline = nsx_deadline_after(nsx_base->timeout(aTHX_ op));
+    s->fd = s->ch->io.fd;
+    nsx_magic_own(aTHX_ sv, &starting_vtbl, s, (SV *)op->gv);
+    return newRV_noinc(sv);
+}
+
+static struct starting *
+starting_of(pTHX_ SV *ref)
+{
+    MAGIC *mg = SvROK(ref) && SvTYPE(SvRV(ref)) >= SVt_PVMG
+        ? mg_findext(SvRV(ref), PERL_MAGIC_ext, &starting_vtbl)
+        : NULL;
+
+    if (!mg || !mg->mg_ptr)
+        Perl_croak(aTHX_ "Not a handshake of this thread's");
+    return (struct starting *)(void *)mg->mg_ptr;
 }
 
 /* What the script says about one certificate. */
@@ -74,47 +115,38 @@ judge_all(pTHX_ struct nsx_tls *tls, SV *judge)
                        SvOK(judge) ? judged(aTHX_ judge, &record) : record.ok);
 }
 
-/* 1 to go on, 0 when the object was closed or took too long. */
-static int
-between_steps(pTHX_ struct nsx_op *op, struct nsx_tls *tls,
-              enum nsx_tls_step step, SV *judge, int64_t deadline)
+/* The session is made: it is the channel's from here on. */
+static enum nsx_tls_started
+hand_over(struct nsx_op *op, struct starting *s)
 {
-    const int fd = nsx_base->channel(op)->io.fd;
-    const nsx_status want = step == NSX_TLS_VERDICT ? NSX_OK
-        : step == NSX_TLS_WANT_WRITE                ? NSX_WANT_WRITE
-                                                    : NSX_WANT_READ;
+    struct nsx_tls *tls = s->tls;
 
-    if (step == NSX_TLS_VERDICT)
-        judge_all(aTHX_ tls, judge);
-    return nsx_base->fd(aTHX_ op) == fd
-        && nsx_base->wait(aTHX_ op, want, deadline, "starttls")
-        && nsx_base->fd(aTHX_ op) == fd;
+    s->tls = NULL;
+    nsx_base->own(op);
+    return nsx_channel_set_transport(s->ch, &nsx_tls_transport, tls) == NSX_OK
+        ? NSX_TLS_STARTED
+        : NSX_TLS_START_FAILED;
 }
 
+/* As far as it goes without waiting. */
 static enum nsx_tls_started
-shake_hands(pTHX_ struct nsx_op *op, struct starting *s, SV *judge)
+shake_hands(pTHX_ struct nsx_op *op, struct starting *s)
 {
-    struct nsx_channel *ch = nsx_base->channel(op);
-    int64_t deadline = nsx_deadline_after(nsx_base->timeout(aTHX_ op));
-
-    for (;;) {
-        enum nsx_tls_step step = nsx_tls_handshake(s->tls, &ch->io, &ch->error);
-
-        if (step == NSX_TLS_FAILED)
-            return NSX_TLS_START_FAILED;
-        if (step == NSX_TLS_DONE)
-            break;
-        if (!between_steps(aTHX_ op, s->tls, step, judge, deadline))
-            return nsx_clock_ms() >= deadline ? NSX_TLS_START_TIMEOUT
-                                              : NSX_TLS_START_CLOSED;
+    switch (nsx_tls_handshake(s->tls, &s->ch->io, &s->ch->error)) {
+    case NSX_TLS_DONE:
+        return hand_over(op, s);
+    case NSX_TLS_WANT_READ:
+        return NSX_TLS_START_READ;
+    case NSX_TLS_WANT_WRITE:
+        return NSX_TLS_START_WRITE;
+    case NSX_TLS_VERDICT:
+        judge_all(aTHX_ s->tls, s->judge);
+        return nsx_base->fd(aTHX_ op) == s->fd ? NSX_TLS_START_AGAIN
+                                               : NSX_TLS_START_CLOSED;
+    case NSX_TLS_FAILED:
+        break;
     }
-    nsx_base->own(op);
-    if (nsx_channel_set_transport(ch, &nsx_tls_transport, s->tls) != NSX_OK) {
-        s->tls = NULL; /* the channel freed it */
-        return NSX_TLS_START_FAILED;
-    }
-    s->tls = NULL;
-    return NSX_TLS_STARTED;
+    return NSX_TLS_START_FAILED;
 }
 
 /* 1 when a session may begin here; else the channel's error says why not. */
@@ -134,26 +166,90 @@ may_start(pTHX_ struct nsx_op *op)
     return ch->error.code == NSX_E_NONE;
 }
 
+/* A new reference, or NULL: the channel's error says why. */
+static SV *
+begin(pTHX_ struct nsx_op *op, SV *config, const struct nsx_tls_target *target,
+      SV *judge)
+{
+    struct nsx_tls_config *c =
+        (struct nsx_tls_config *)nsx_held(aTHX_ config, NSX_HELD_CONFIG);
+    SV *ref;
+    struct starting *s;
+
+    if (!c)
+        Perl_croak(aTHX_ "Net::SMTP::XS: a TLS context of another thread");
+    if (!may_start(aTHX_ op))
+        return NULL;
+    ref = starting_new(aTHX_ op, judge);
+    s = starting_of(aTHX_ ref);
+    s->tls = nsx_tls_new(c, target, &s->ch->error);
+    if (s->tls)
+        return ref;
+    SvREFCNT_dec(ref);
+    return NULL;
+}
+
+SV *
+nsx_tls_begin(pTHX_ SV *smtp, SV *config, const struct nsx_tls_target *target,
+              SV *judge)
+{
+    struct nsx_op op;
+
+    nsx_base->enter(aTHX_ &op, smtp);
+    return begin(aTHX_ &op, config, target, judge);
+}
+
+enum nsx_tls_started
+nsx_tls_go_on(pTHX_ SV *smtp, SV *ref, int64_t *until)
+{
+    struct starting *s = starting_of(aTHX_ ref);
+    struct nsx_op op;
+
+    nsx_base->enter(aTHX_ &op, smtp);
+    *until = s->deadline;
+    if (nsx_base->fd(aTHX_ &op) != s->fd)
+        return NSX_TLS_START_CLOSED;
+    if (nsx_clock_ms() < s->deadline)
+        return shake_hands(aTHX_ &op, s);
+    (void)nsx_channel_fail(s->ch, NSX_E_TIMEOUT, "nsx_tls_go_on");
+    nsx_base->failed(aTHX_ &op, "starttls");
+    return NSX_TLS_START_TIMEOUT;
+}
+
+/* Goes on after each wait. */
+static enum nsx_tls_started
+wait_and_shake(pTHX_ struct nsx_op *op, struct starting *s)
+{
+    for (;;) {
+        const enum nsx_tls_started got = shake_hands(aTHX_ op, s);
+        const nsx_status want = got == NSX_TLS_START_AGAIN ? NSX_OK
+            : got == NSX_TLS_START_WRITE                   ? NSX_WANT_WRITE
+                                                           : NSX_WANT_READ;
+
+        if (got < NSX_TLS_START_READ)
+            return got;
+        if (!nsx_base->wait(aTHX_ op, want, s->deadline, "starttls")
+            || nsx_base->fd(aTHX_ op) != s->fd)
+            return nsx_clock_ms() >= s->deadline ? NSX_TLS_START_TIMEOUT
+                                                 : NSX_TLS_START_CLOSED;
+    }
+}
+
 enum nsx_tls_started
 nsx_tls_start(pTHX_ SV *smtp, SV *config, const struct nsx_tls_target *target,
               SV *judge)
 {
-    struct nsx_tls_config *c =
-        (struct nsx_tls_config *)nsx_held(aTHX_ config, NSX_HELD_CONFIG);
     enum nsx_tls_started result = NSX_TLS_START_FAILED;
-    struct starting *s;
     struct nsx_op op;
+    SV *ref;
 
-    if (!c)
-        Perl_croak(aTHX_ "Net::SMTP::XS: a TLS context of another thread");
     nsx_base->enter(aTHX_ &op, smtp);
-    if (!may_start(aTHX_ &op))
-        return NSX_TLS_START_FAILED;
+    ref = begin(aTHX_ &op, config, target, judge);
+    if (!ref)
+        return result;
     ENTER;
-    s = starting_new(aTHX_ &op);
-    s->tls = nsx_tls_new(c, target, &s->ch->error);
-    if (s->tls)
-        result = shake_hands(aTHX_ &op, s, judge);
+    SAVEFREESV(ref);
+    result = wait_and_shake(aTHX_ &op, starting_of(aTHX_ ref));
     LEAVE;
     return result;
 }

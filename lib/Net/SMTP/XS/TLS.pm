@@ -20,7 +20,15 @@ use Scalar::Util ();
 our @CARP_NOT = qw(Net::SMTP::XS Net::SMTP::XS::TLS::Context);
 
 # What _start answers: enum nsx_tls_started.
-use constant { STARTED => 0, FAILED => 1, TIMED_OUT => 2, CLOSED => 3 };
+use constant {
+    STARTED    => 0,
+    FAILED     => 1,
+    TIMED_OUT  => 2,
+    CLOSED     => 3,
+    WANT_READ  => 4,    # these only in steps
+    WANT_WRITE => 5,
+    GO_ON      => 6,
+};
 
 # --- errors ------------------------------------------------------------------
 
@@ -124,32 +132,67 @@ sub _give_up {
     return _failed($smtp, $why);
 }
 
-sub _handshake {
-    my ($smtp, $target) = @_;
+# What _start and _begin take after the object.
+sub _terms {
+    my ($target) = @_;
     my $context = $target->{context};
-    no warnings 'once';
+    return ($context->config, @{$target}{qw(sni verify key)},
+        scalar $context->judge($target->{verify}));
+}
 
+sub _forget_error {
+    my ($smtp) = @_;
+    no warnings 'once';
     $IO::Socket::SSL::SSL_ERROR = undef;
     delete ${*$smtp}{net_smtp_tls_error};
-    my $result;
-    my $lived = eval {
-        $result = _start(
-            $smtp, $context->config,
-            @{$target}{qw(sni verify key)},
-            scalar $context->judge($target->{verify})
-        );
-        1;
-    };
-    if (!$lived) {
-        my $reason = $@;
-        $smtp->close;
-        die $reason;
-    }
+    return;
+}
+
+# Closes the object when the code dies.
+sub _or_close {
+    my ($smtp, $code) = @_;
+    my @got;
+    return @got if eval { @got = $code->(); 1 };
+    my $reason = $@;
+    $smtp->close;
+    die $reason;
+}
+
+sub _handshake {
+    my ($smtp, $target) = @_;
+    _forget_error($smtp);
+    my ($result) = _or_close($smtp, sub { _start($smtp, _terms($target)) });
+    return _ended($smtp, $target, $result);
+}
+
+# The handshake is over, either way.
+sub _ended {
+    my ($smtp, $target, $result) = @_;
     return _give_up($smtp, $target, $result) if $result != STARTED;
 
-    ${*$smtp}{net_smtp_tls_context} = $context;
+    ${*$smtp}{net_smtp_tls_context} = $target->{context};
     tie *$smtp, 'Net::SMTP::XS::TLS::Handle', $smtp;
     return $smtp;
+}
+
+# In steps: (what to wait for, until when), or nothing when it is over.  Then
+# $target->{started} is true, or $@ says why not.
+sub step_handshake {
+    my ($smtp, $target) = @_;
+    my ($result, $until) = _or_close(
+        $smtp,
+        sub {
+            _forget_error($smtp) if !$target->{handshake};
+            $target->{handshake} //= _begin($smtp, _terms($target));
+            return $target->{handshake} ? _go_on($smtp, $target->{handshake}) : FAILED;
+        }
+    );
+    return ('read',  $until) if $result == WANT_READ;
+    return ('write', $until) if $result == WANT_WRITE;
+    return ('timer', 0)      if $result == GO_ON;
+    delete $target->{handshake};
+    $target->{started} = _ended($smtp, $target, $result);
+    return;
 }
 
 # As IO::Socket::SSL's, for an object of Net::SMTP::XS; only SSL_* options
