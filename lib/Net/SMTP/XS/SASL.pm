@@ -21,6 +21,9 @@ use constant {
     CANCELLED    => 501,
 };
 
+# Another step than the talk's: what a caller's function gives is still to come.
+use constant LATER => 'later';
+
 # The first option's place among the arguments, and the names of options.
 use constant FIRST_OPTION => 3;
 my %known_option = map { $_ => 1 } qw(mechanism authzid token realm host
@@ -45,22 +48,52 @@ BEGIN {
         _talk_why _talk_detail);
 }
 
+# The same attempts are made in steps by begin and turn.
 sub auth {
-    my ($self, $user)     = @_;
+    my ($self,     $user) = @_;
     my ($password, @more) = map { \$_ } @_[2 .. $#_];
-    @_    = ();                  # or a stack trace would show them
+    @_ = ();    # or a stack trace would show them
+    my $run = begin($self, $user, $password, @more) or return;
+    while (my $turn = turn($run)) {
+        die "auth: LATER is for start_session\n" if $turn eq LATER;
+        next if $turn ne 'send';
+        show($run);
+        replied($run, $self->command(_talk_words($run->{talk}))->response || 0);
+    }
+    return if !defined $run->{result};
+    return $run->{result};
+}
+
+# --- a run of attempts ------------------------------------------------------------
+
+# A run, or nothing with the status set.  password and what follows it are
+# references, which live as long as the run.
+#
+#   while (my $turn = turn($run)) {
+#       send    show($run), send _talk_words($run->{talk}), with no Perl function
+#               between, which would copy the line and be seen in a stack trace;
+#               then replied($run, $class) tells of the reply
+#       work    look at the clock and at signals
+#       later   ask again when the caller's function may have its answer
+#   }
+#   $run->{result}    undef where nothing was asked, else whether it was accepted
+#
+# Dropped before its end it closes the session.
+sub begin {
+    my ($self, $user, $password, @more) = @_;
     @more = () if @more == 1;    # the core module takes no more
     my %option = _options(@more);
 
     my $offered = $self->supports('AUTH', 500, ["Command unknown: 'AUTH'"]);
     return if !defined $offered;
-    return _with_object($self, $user, $offered)
+    my $run = { smtp => $self };
+    return _with_object($run, $user, $offered)
         if ref $user && UNIVERSAL::isa($user, 'Authen::SASL');
 
     my $named = _mechanisms($option{mechanism});
     Carp::croak('auth(username, password)')
         if !(defined $user && length $user) && !defined $named;
-    my %config = (
+    $run->{config} = {
         (defined $user && length $user ? (user => \$user) : ()),
         password       => _password($user, $password, $option{token}),
         service        => 'smtp',
@@ -68,8 +101,53 @@ sub auth {
         host           => _host($self),
         port           => _port($self),
         map { $_ => $option{$_}{value} } grep { $option{$_} } qw(authzid token realm host),
-    );
-    return _with_credentials($self, _choice($self, $offered, $named, \%config), \%config);
+    };
+    $run->{choice} = _choice($self, $offered, $named, $run->{config});
+    return $run;
+}
+
+sub turn {
+    my ($run) = @_;
+    until ($run->{is_over}) {
+        if (!$run->{talk}) {
+            return LATER if !_next_exchange($run);
+            next;
+        }
+        my $step = $run->{step};
+        if    ($step eq 'over') { _exchanged($run) }
+        elsif ($step eq 'work') {
+            $run->{step} = _talk_work($run->{talk}, $run->{smtp}->timeout || 0);
+            return $step if $run->{step} eq $step;
+        }
+        elsif ($step eq 'send') { return $step }
+        else                    { $run->{step} = _served($run, $step) }
+    }
+    return;
+}
+
+# Before the line is sent.
+sub show {
+    my ($run) = @_;
+    _show_answer($run->{smtp}, _talk_words($run->{talk})) if _is_shown($run->{smtp});
+    return;
+}
+
+sub replied {
+    my ($run,  $class) = @_;
+    my ($self, $talk)  = @$run{qw(smtp talk)};
+
+    if ($class == CMD_OK) { $run->{step} = _talk_reply($talk, $class * 100); return }
+    my ($text) = $self->message;
+    _show_decoded($self, 0, $text) if $class == CMD_MORE && _is_shown($self);
+    $run->{step} = _talk_reply($talk, _code_of($self, $class), $text);
+    return;
+}
+
+sub _over {
+    my ($run, $result) = @_;
+    $run->{is_over} = 1;
+    $run->{result}  = $result;
+    return 1;
 }
 
 # --- arguments -----------------------------------------------------------------
@@ -191,27 +269,58 @@ sub _choose {
     return _auth_choose({ %$choice, allowed => $choice->{offered} });
 }
 
-sub _with_credentials {
-    my ($self, $choice, $config) = @_;
-    my ($asked, $unfit);
+# Begins the next exchange, or ends the run; false when that is to be tried again.
+# A mechanism that binds the channel is tried with each binding there is, until
+# the server knows it.
+sub _next_exchange {
+    my ($run) = @_;
+    my $choice = $run->{choice};
 
-    while (my $mechanism = _choose($choice)) {
-        my ($outcome, $why) = _attempt($self, $mechanism, $choice->{bindings}, $config);
-        if ($outcome eq 'unfit') {
-            $choice->{unfit} |= $mechanism->{bit};
-            $unfit = $why;
-            next;
-        }
-        $asked = 1;
-        return $outcome eq 'accepted' if $outcome ne 'unsuited';
-        $choice->{refused} |= $mechanism->{bit};
+    if (!@{ $run->{bindings} || [] }) {
+        my $mechanism = _choose($choice) or return _over($run, _nothing_left($run));
+        $run->{mechanism} = $mechanism;
+        $run->{bindings}
+            = [$mechanism->{binding} ? @{ $choice->{bindings} } : $choice->{bindings}[0]];
     }
-    return !!0 if $asked;
-    $self->set_status(
+    my $binding = $run->{bindings}[0];
+    my %with    = %{ $run->{config} };
+    @with{qw(binding_type binding_data)} = @$binding if $binding;
+    my $talk = _talk_with($run, \%with) or return 0;
+    shift @{ $run->{bindings} };
+    return _converse($run, $talk);
+}
+
+# Nothing is left to be tried: the result of the run.
+sub _nothing_left {
+    my ($run) = @_;
+    my $choice = $run->{choice};
+    return !!0 if $run->{is_asked};
+    $run->{smtp}->set_status(
           _choose({ %$choice, cleartext => 1 }) ? _tls_needed()
-        : defined $unfit                        ? (CANCELLED, [$unfit])
+        : defined $run->{unfit}                 ? (CANCELLED, [$run->{unfit}])
         :                                         _nothing_fits(@$choice{qw(offered allowed)})
     );
+    return undef;
+}
+
+# An exchange of ours is over: another binding, another mechanism, or the end.
+sub _attempted {
+    my ($run, $outcome, $why, $detail) = @_;
+    my ($self, $choice, $mechanism) = @$run{qw(smtp choice mechanism)};
+
+    $self->set_status($self->code, [$self->message, "$mechanism->{name}: $detail\n"])
+        if $detail ne '' && $outcome =~ /\A(?:unsuited|refused)\z/;
+    return if $outcome ne 'accepted' && $detail eq UNKNOWN_BINDING && @{ $run->{bindings} };
+    $run->{bindings} = [];
+    $outcome = 'refused' if $outcome eq 'unsuited' && $detail =~ $hopeless;
+    if ($outcome eq 'unfit') {
+        $choice->{unfit} |= $mechanism->{bit};
+        $run->{unfit} = $why;
+        return;
+    }
+    $run->{is_asked} = 1;
+    return _over($run, $outcome eq 'accepted') if $outcome ne 'unsuited';
+    $choice->{refused} |= $mechanism->{bit};
     return;
 }
 
@@ -235,45 +344,24 @@ sub _nothing_fits {
     );
 }
 
-# One mechanism: the outcome and, where nothing was sent, the reason.  One that
-# binds the channel is tried with each binding there is, until the server knows it.
-sub _attempt {
-    my ($self, $mechanism, $bindings, $config) = @_;
-    my ($outcome, $why, $detail);
+# A talk of ours; nothing while a function of the caller's has no answer.
+sub _talk_with {
+    my ($run, $with) = @_;
+    my $mechanism = $run->{mechanism};
+    my $asked     = $run->{asked} ||= {};
 
-    for my $binding ($mechanism->{binding} ? @$bindings : $bindings->[0]) {
-        my %with = %$config;
-        @with{qw(binding_type binding_data)} = @$binding if $binding;
-        ($outcome, $why, $detail) = _exchange($self, $mechanism, \%with);
-        last if $outcome eq 'accepted' || $detail ne UNKNOWN_BINDING;
+    for my $name ($mechanism->{token} ? qw(user token) : qw(user password)) {
+        next if $asked->{$name} || !_is_function($with->{$name});
+        $asked->{$name} = _ask($run->{smtp}, $mechanism, $with->{$name}) or return;
     }
-    $outcome = 'refused' if $outcome eq 'unsuited' && $detail =~ $hopeless;
-    return ($outcome, $why);
-}
-
-# Outcome, the reason where nothing was sent, the server's own.
-sub _exchange {
-    my ($self, $mechanism, $with) = @_;
-    my $talk    = _begin($self, $mechanism, $with);
-    my $outcome = _converse($self, $talk);
-    my $detail  = _talk_detail($talk);
-
-    $self->set_status($self->code, [$self->message, "$mechanism->{name}: $detail\n"])
-        if $detail ne '' && $outcome =~ /\A(?:unsuited|refused)\z/;
-    return ($outcome, _talk_why($talk), $detail);
-}
-
-sub _begin {
-    my ($self, $mechanism, $with) = @_;
-    my %asked = map { $_ => _ask($self, $mechanism, $with->{$_}) }
-        grep { _is_function($with->{$_}) } $mechanism->{token} ? qw(user token) : qw(user password);
-    my %given = (%$with, %asked);
+    delete $run->{asked};
+    my %given = (%$with, %$asked);
 
     # As the core module has it: the one who logs in, twice.
     $given{authzid} = $given{user}
         if $mechanism->{name} eq 'PLAIN' && !exists $given{authzid};
     my $talk = _talk_ours($mechanism->{name}, \%given);
-    _wipe($$_) for values %asked;
+    _wipe($$_) for values %$asked;
     return $talk;
 }
 
@@ -288,48 +376,48 @@ sub _ask {
     my ($self, $mechanism, $function) = @_;
     my ($code, @args) = ref $$function eq 'ARRAY' ? @$$function : ($$function, $mechanism->{name});
     my $value = $code->($self, @args);
+    return if ref $value && ref $value eq ref Net::SMTP::XS::LATER();
     $value = '' if !defined $value && !$mechanism->{token};
     return \$value;
 }
 
 # --- the exchange ------------------------------------------------------------------
 
-# What is done in each step.  Lines go from the talk to command with no Perl
-# function between: a stack trace would show them.
-my %turn = (
-    send      => \&_send,
-    work      => \&_work,
-    challenge => \&_answer,
-    success   => \&_judge,
-);
-
 # AUTH and what follows, to the server's last reply.  An exception on the way
 # (from a signal handler, say) leaves the server in mid-exchange, where it would
 # take the next command for an answer: the guard then closes the session.
 sub _converse {
-    my ($self, $talk, $client) = @_;
-    my $secrecy = _auth_secrecy($self);
-    my $guard   = Net::SMTP::XS::SASL::Guard->new($self, $talk);
-    my $step    = _talk_start($talk);
+    my ($run, $talk) = @_;
+    my $self = $run->{smtp};
 
-    $step = $turn{$step}->($self, $talk, $client) while $step ne 'over';
+    @$run{qw(talk secrecy guard)}
+        = ($talk, _auth_secrecy($self), Net::SMTP::XS::SASL::Guard->new($self, $talk));
+    return $run->{step} = _talk_start($talk);
+}
+
+sub _exchanged {
+    my ($run) = @_;
+    my ($self, $talk) = @$run{qw(smtp talk)};
     my $outcome = _talk_outcome($talk);
+
     $self->close if $outcome eq 'broken';
     $self->set_status(CANCELLED, [_talk_why($talk)])
         if $outcome eq 'broken' || $outcome eq 'cancelled';
-    return $outcome;
+    delete @$run{qw(talk secrecy guard)};
+    return _attempted($run, $outcome, _talk_why($talk), _talk_detail($talk)) if !$run->{client};
+    $self->set_status(CANCELLED, [_talk_why($talk)]) if $outcome eq 'unfit';
+    return _over($run, $outcome eq 'accepted');
 }
 
-sub _send {
-    my ($self, $talk) = @_;
-    my $shown = ${*$self}{net_smtp_debug_secrets} && $self->debug;
+# What the caller's client has to do.
+sub _served {
+    my ($run, $step) = @_;
+    return ($step eq 'challenge' ? \&_answer : \&_judge)->(@$run{qw(talk client)});
+}
 
-    _show_answer($self, _talk_words($talk)) if $shown;
-    my $class = $self->command(_talk_words($talk))->response || 0;
-    return _talk_reply($talk, $class * 100) if $class == CMD_OK;
-    my ($text) = $self->message;
-    _show_decoded($self, 0, $text) if $shown && $class == CMD_MORE;
-    return _talk_reply($talk, _code_of($self, $class), $text);
+sub _is_shown {
+    my ($self) = @_;
+    return ${*$self}{net_smtp_debug_secrets} && $self->debug;
 }
 
 # What response answers decides, as in the core module.
@@ -337,16 +425,6 @@ sub _code_of {
     my ($self, $class) = @_;
     my $code = $self->code;
     return int($code / 100) == $class ? $code : $class * 100;
-}
-
-# Signal handlers run as the loop goes round.
-sub _work {
-    my ($self, $talk) = @_;
-    my $seconds = $self->timeout || 0;
-    my $step;
-
-    do { $step = _talk_work($talk, $seconds) } while $step eq 'work';
-    return $step;
 }
 
 # As the core module does, but only where secrets are to be shown.
@@ -379,14 +457,19 @@ sub _candidates {
 }
 
 sub _with_object {
-    my ($self, $sasl, $offered) = @_;
+    my ($run, $sasl, $offered) = @_;
+    my $self   = $run->{smtp};
     my $wanted = $sasl->mechanism;
     my $names  = _candidates($wanted, $offered);
 
     $names = [grep { /$keeps_secrets/ } @$names] if _cleartext_forbidden($self);
     my ($client, $first, $why) = _start_client($self, $sasl, $names);
     $sasl->mechanism($wanted) if defined $wanted && $wanted ne '';
-    return _with_client($self, $client, $first) if $client;
+    if ($client) {
+        $run->{client} = $client;
+        _converse($run, _talk_theirs($client->mechanism, $first));
+        return $run;
+    }
     $self->set_status(
           defined $why                                  ? (CANCELLED, [$why])
         : @$names < @{ _candidates($wanted, $offered) } ? _tls_needed()
@@ -421,17 +504,8 @@ sub _start_client {
     return (undef, undef, $why);
 }
 
-sub _with_client {
-    my ($self, $client, $first) = @_;
-    my $talk    = _talk_theirs($client->mechanism, $first);
-    my $outcome = _converse($self, $talk, $client);
-
-    $self->set_status(CANCELLED, [_talk_why($talk)]) if $outcome eq 'unfit';
-    return $outcome eq 'accepted';
-}
-
 sub _answer {
-    my ($self, $talk, $client) = @_;
+    my ($talk, $client) = @_;
     my $answer = $client->client_step(_talk_challenge($talk));
     return _talk_answer($talk, $answer) if defined $answer;
     # No answer and no error is an empty answer: GSSAPI's last token.
@@ -447,7 +521,7 @@ sub _error_of {
 }
 
 sub _judge {
-    my ($self, $talk, $client) = @_;
+    my ($talk, $client) = @_;
     return _talk_believe(
         $talk, _is_proved($client),
         'success reported, but the server has not proved who it is'
