@@ -3,6 +3,7 @@
  * is in csrc/.
  */
 #include "glue.h"
+#include "dialogue.h"
 #include "message.h"
 #include "operation.h"
 #include "outcome.h"
@@ -1112,6 +1113,45 @@ _occupy(op, operation)
     int operation
   CODE:
     op.obj->operation = (enum nsx_operation)operation;
+
+# A command, without waiting; the greeting that is to come.  Then _heard answers
+# (what to wait for, until when), or once the status is there only the class of
+# the reply, 0 where none came.
+void
+_say(op, ...)
+    nsx_work_t op
+  CODE:
+    nsx_dialogue_say(aTHX_ &op, items - 1,
+                     arguments(aTHX_ ax, items, 1, 1));
+
+void
+_await(op)
+    nsx_work_t op
+  CODE:
+    nsx_dialogue_await(aTHX_ &op);
+
+void
+_heard(op)
+    nsx_work_t op
+  PREINIT:
+    int64_t until;
+    enum nsx_step step;
+    int digit;
+  PPCODE:
+    step = nsx_dialogue_step(aTHX_ &op, &until, &digit);
+    SPAGAIN;
+    SP -= items;
+    if (step == NSX_STEP_DONE)
+        XSRETURN_IV(digit == NSX_DIGIT_NONE ? 0 : digit - '0');
+    EXTEND(SP, 2);
+    mPUSHs(nsx_want(aTHX_ step));
+    mPUSHs(nsx_until(aTHX_ step, until));
+
+void
+_learn(op)
+    nsx_work_t op
+  CODE:
+    nsx_dialogue_learn(aTHX_ &op);
 
 NV
 _clock()

@@ -54,6 +54,13 @@ settle_words(pTHX_ I32 argc, SV **argv, int all)
     }
 }
 
+void
+nsx_command_build(pTHX_ struct nsx_op *op, I32 argc, SV **argv)
+{
+    settle_words(aTHX_ argc, argv, 0);
+    build_command(aTHX_ op, argc, argv);
+}
+
 /* Behind a go-ahead (354, 334) the server takes a command for text. */
 static int
 pass_owed_reply(pTHX_ struct nsx_op *op)

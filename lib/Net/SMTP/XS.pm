@@ -48,7 +48,7 @@ my @cmd_methods = qw(
 );
 my @smtp_methods = qw(
     can_ssl can_inet6 host banner domain hello supports etrn auth starttls
-    mail send send_or_mail send_and_mail send_message send_messages start_message reset
+    mail send send_or_mail send_and_mail send_message send_messages start_message start_quit reset
     recipient to cc bcc data bdat bdatlast datafh expand verify help quit DESTROY _addr _EHLO _HELO _MAIL
     _RCPT _SEND _SAML _SOML _VRFY _EXPN _HELP _RSET _NOOP _QUIT _DATA _BDAT
     _TURN _ETRN _AUTH _STARTTLS
@@ -226,8 +226,9 @@ sub _check_options {
         if defined $rule && $rule !~ /\A(?:convert|refuse)\z/;
 }
 
-sub _new {
-    my $super = shift;
+# What new was given, judged: class, hosts, plan, options and TLS; or nothing,
+# with $@ set.
+sub _given {
     my $self  = shift;
     my $type  = ref $self || $self;
     my $first = @_ % 2;
@@ -250,19 +251,39 @@ sub _new {
         $@ = "$type: no host given, and Net::Config names none in smtp_hosts";
         return;
     }
+    return {
+        type  => $type,
+        hosts => [ref $hosts ? @$hosts : $hosts],
+        place => $place,
+        plan  => $plan,
+        arg   => \%arg,
+        tls   => \@tls,
+    };
+}
 
-    my @hosts = ref $hosts ? @$hosts : $hosts;
+# What the object keeps of it.
+sub _remember {
+    my ($obj, $given, $host) = @_;
+    ${*$obj}{net_smtp_lmtp} = 1 if $given->{plan} && $given->{plan}{lmtp};
+    ${*$obj}{net_smtp_arg}  = $given->{arg};
+    ${*$obj}{net_smtp_host} = $host;
+    return;
+}
+
+sub _new {
+    my $super = shift;
+    my $given = &_given or return;
+    my ($type, $plan, $arg) = @$given{qw(type plan arg)};
+    my @hosts = @{ $given->{hosts} };
     while (@hosts) {
-        (my $obj, $host)
-            = defined $place
-            ? ($plan->connect($arg{Timeout}), shift @hosts)
-            : _connect($type, $super, \@hosts, \%arg);
+        my ($obj, $host)
+            = defined $given->{place}
+            ? ($plan->connect($arg->{Timeout}), shift @hosts)
+            : _connect($type, $super, \@hosts, $arg);
         return if !ref $obj;
-        ${*$obj}{net_smtp_lmtp} = 1 if $plan && $plan->{lmtp};
-        ${*$obj}{net_smtp_arg}  = \%arg;
-        ${*$obj}{net_smtp_host} = $host;
-        return $obj if _begin($obj, \%arg, @tls) && (!$plan || $plan->log_in($obj));
-        last if !$arg{NextHost};
+        _remember($obj, $given, $host);
+        return $obj if _begin($obj, $arg, @{ $given->{tls} }) && (!$plan || $plan->log_in($obj));
+        last if !$arg->{NextHost};
     }
     return;
 }
@@ -275,20 +296,32 @@ sub _begin {
     if (@tls) {
         Net::SMTP::XS::TLS::start_connected($obj, @tls) or return;
     }
-    $obj->autoflush(1);
-    $obj->debug(exists $arg->{Debug} ? $arg->{Debug} : undef);
+    _set_up($obj, $arg);
 
     return _refused($obj) if $obj->response != CMD_OK;
+    _greeted($obj, $arg);
+    if (!exists $arg->{SendHello} || $arg->{SendHello}) {
+        $obj->hello($arg->{Hello} || '') or return _refused($obj);
+    }
+    return 1;
+}
+
+sub _set_up {
+    my ($obj, $arg) = @_;
+    $obj->autoflush(1);
+    $obj->debug(exists $arg->{Debug} ? $arg->{Debug} : undef);
+    return;
+}
+
+# The greeting is the last reply.
+sub _greeted {
+    my ($obj, $arg) = @_;
     ${*$obj}{net_smtp_exact_addr}    = $arg->{ExactAddresses};
     ${*$obj}{net_smtp_bare_cr}       = $arg->{BareCR} if defined $arg->{BareCR};
     ${*$obj}{net_smtp_debug_secrets} = 1 if $arg->{DebugSecrets};
     (${*$obj}{net_smtp_banner}) = $obj->message;
     (${*$obj}{net_smtp_domain}) = $obj->message =~ /\A\s*(\S+)/;
-
-    if (!exists $arg->{SendHello} || $arg->{SendHello}) {
-        $obj->hello($arg->{Hello} || '') or return _refused($obj);
-    }
-    return 1;
+    return;
 }
 
 # The socket's constructor, as SUPER finds it where no Net::SMTP is loaded.
@@ -490,7 +523,17 @@ sub start_message {
     goto &Net::SMTP::XS::Message::start_message;
 }
 
-# What code that gives Data answers when it has nothing yet.
+sub start_session {
+    { local $@; require Net::SMTP::XS::Operation::Session; }
+    goto &Net::SMTP::XS::Operation::Session::start_session;
+}
+
+sub start_quit {
+    { local $@; require Net::SMTP::XS::Operation::Session; }
+    goto &Net::SMTP::XS::Operation::Session::start_quit;
+}
+
+# What code that gives Data or a token answers when it has nothing yet.
 sub LATER() {
     require Net::SMTP::XS::Message::Body;
     return Net::SMTP::XS::Message::Body::LATER();

@@ -336,6 +336,7 @@ sub turn {
 }
 
 sub cancel { Net::SMTP::XS::Message::_cancel($_[0]{letter}) }
+sub handle { $_[0]{smtp} }
 
 sub result { Net::SMTP::XS::Message::_finish(@{ $_[0] }{qw(smtp letter)}) }
 

@@ -7,9 +7,10 @@ package Net::SMTP::XS::Operation;
 #   turn      does what can be done now; true at the end
 #   cancel    ends it, at any time
 #   result    once, after either: what the blocking call returns, or its exception
-#   occupies  the operation of the glue that no method may break into, or 0
-# and with {smtp}, {want} and {until}, what its last turn asks for: milliseconds
-# of the glue's clock, undef for no limit.  {smtp} may come and change.
+#   handle    what to wait on
+#   occupies  the operation of the glue that no method of {smtp} may break into, or 0
+# and with {want} and {until}, what its last turn asks for: milliseconds of the
+# glue's clock, undef for no limit.
 
 use 5.014;
 use strict;
@@ -61,6 +62,7 @@ sub _settle {
     _occupy($work->{smtp}, 0) if $work->occupies;
     local ($@, $SIG{__DIE__});
     $self->{error} = $@ if !eval { $self->{result} = $work->result; 1 };
+    $self->{why}   = $work->{why};    # what $@ is to be where the result is undef
     return;
 }
 
@@ -78,6 +80,7 @@ sub result {
     my ($self) = @_;
     Carp::croak('result: the operation is not finished') if $self->{work};
     die $self->{error} if exists $self->{error};
+    $@ = $self->{why} if defined $self->{why};
     return $self->{result};
 }
 
@@ -94,7 +97,7 @@ sub timeout {
     return $left > 0 ? $left / 1000 : 0;
 }
 
-sub handle { $_[0]{work} && $_[0]{work}{smtp} }
+sub handle { $_[0]{work} && $_[0]{work}->handle }
 
 sub DESTROY {
     my ($self) = @_;

@@ -136,8 +136,10 @@ sub _give_up {
 sub _terms {
     my ($target) = @_;
     my $context = $target->{context};
-    return ($context->config, @{$target}{qw(sni verify key)},
-        scalar $context->judge($target->{verify}));
+    return (
+        $context->config, @{$target}{qw(sni verify key)},
+        scalar $context->judge($target->{verify})
+    );
 }
 
 sub _forget_error {
@@ -178,8 +180,8 @@ sub _ended {
 # In steps: (what to wait for, until when), or nothing when it is over.  Then
 # $target->{started} is true, or $@ says why not.
 sub step_handshake {
-    my ($smtp, $target) = @_;
-    my ($result, $until) = _or_close(
+    my ($smtp,   $target) = @_;
+    my ($result, $until)  = _or_close(
         $smtp,
         sub {
             _forget_error($smtp) if !$target->{handshake};
