@@ -254,7 +254,7 @@ static void
 keep_why(struct nsx_message *m, const struct reply *a,
          const struct nsx_record *r)
 {
-    if (a->cls == '2')
+    if (a->cls == '2' || m->taken == 0)
         return;
     m->why = *r;
     m->has_why = 1;
@@ -379,7 +379,7 @@ stage_of(const struct nsx_message *m, const struct reply *a)
     case NSX_VERB_BDAT_LAST:
         return m->end_handed ? NSX_STAGE_END : NSX_STAGE_BODY;
     default:
-        return NSX_STAGE_BODY;
+        return stage_now(m);
     }
 }
 

@@ -461,12 +461,28 @@ stands(const struct nsx_message *m)
     return m->mail_ok || m->taken > 0;
 }
 
+/* Who is put off is asked again when the others are served.  Where there was no
+ * other that would be for ever. */
+static void
+settle_put_off(struct nsx_message *m)
+{
+    size_t i;
+
+    for (i = 0; i < m->envelope.count; i++)
+        if (m->asked[i] == ASKED_AGAIN)
+            m->asked[i] = ASKED_DONE;
+}
+
+/* Refusals of these recipients leave the rest to a further transaction, a
+ * refusal of what is sent does not. */
 void
 nsx_message_close_transaction(struct nsx_message *m)
 {
     if (!m->rules.skip_bad)
         nsx_message_spare(m);
-    m->can_go_on = m->end_ok;
+    if (m->taken == 0)
+        settle_put_off(m);
+    m->can_go_on = m->taken == 0 ? m->mail_ok : m->end_ok;
     if (stands(m)) {
         if (push(m, NSX_VERB_RSET, "RSET\r\n", 0))
             m->state = NSX_MESSAGE_RSET;
