@@ -1017,6 +1017,21 @@ _goes_by_methods(op)
   OUTPUT:
     RETVAL
 
+NV
+_sent(op)
+    nsx_op_t op
+  CODE:
+    RETVAL = (NV)op.obj->ch.sent;
+  OUTPUT:
+    RETVAL
+
+void
+_busy(op, more)
+    nsx_op_t op
+    int more
+  CODE:
+    op.obj->sending += more;
+
 unsigned
 _mails(op)
     nsx_op_t op

@@ -38,6 +38,7 @@ void
 nsx_channel_init(struct nsx_channel *ch, int fd)
 {
     nsx_buf_init(&ch->in, NSX_MAX_LINE);
+    ch->sent = 0;
     start(ch, fd);
 }
 
@@ -303,6 +304,7 @@ nsx_channel_send(struct nsx_channel *ch, const void *data, size_t n, int more,
     else {
         s = nsx_io_send(&ch->io, data, n, more, done, &ch->error);
     }
+    ch->sent += *done;
     if (s == NSX_ERROR && ch->error.code == NSX_E_IO)
         nsx_channel_rescue(ch);
     return s;

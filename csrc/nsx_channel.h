@@ -53,6 +53,7 @@ struct nsx_channel {
     size_t whole_scanned;                  /* of in behind whole.len */
     struct nsx_reply count;                /* of it */
     struct nsx_error error;                /* sticky */
+    uint64_t sent; /* octets taken by what carries them, on any descriptor */
 };
 
 void nsx_channel_init(struct nsx_channel *ch, int fd);

@@ -145,6 +145,105 @@ subtest 'a handler that dies' => sub {
     $server->finish;
 };
 
+# One table through both: what becomes of a message does not depend on who sends
+# it. A row: name, the server's table, options or code that makes them.
+my @three = (To => [ 'bob@test', 'bad@test', 'carol@test' ], SkipBad => 1);
+my @four  = (To => [ 'a@one', 'b@two', 'c@ONE', 'd@two' ], SkipBad => 1);
+
+sub pieces { my @pieces = @_; return sub { shift @pieces } }
+
+# A session whose replies to these commands are others.
+sub case {
+    my ($name, $replies, @more) = @_;
+    my $send = @more % 2 ? shift @more : [@three];
+    return { name => $name, server => { extensions => [], replies => $replies, @more }, send => $send };
+}
+
+sub with_limit {
+    my ($limit) = @_;
+    my @limit = (extensions => ["LIMITS $limit"]);
+    return (
+        case("$limit, as usual", {}, [@four], @limit),
+        case("$limit, Data that comes once", {}, sub { (@four, Data => pieces("x\n")) }, @limit),
+        map { my ($what, @replies) = @$_; case("$limit, $what", {@replies}, [@four], @limit) }
+            [ 'the first refused', RCPT => [ '550 no', undef ] ],
+            [ 'the first put off', RCPT => [ '452 no', undef ] ],
+            [ 'all put off', RCPT => '452 no' ],
+            [ 'all refused', RCPT => '550 no' ],
+            [ 'the end refused', END => '554 no' ],
+            [ 'the second end refused', END => [ undef, '451 no', undef ] ],
+            [ 'DATA refused', DATA => '451 no' ],
+            [ 'the second MAIL refused', MAIL => [ undef, '550 no' ] ],
+            [ '421 to the end', END => '421 bye' ],
+            [ 'lost at the end', END => \'close' ],
+            [ '421 to RSET', RCPT => [ '550 no', undef ], RSET => '421 bye' ],
+    );
+}
+
+my @odd = (
+    [ 'two lines', "250-2.1.0 a\r\n250 2.1.0 b" ], [ '251', '251 else' ], [ '354', '354 go' ], [ '421', '421 4.3.2 bye' ],
+    [ '450', '450 later' ], [ '452', '452 4.5.3 many' ], [ '550', "550-5.1.1 no\r\n550 5.1.1 never" ],
+    [ 'a wrong enhanced code', '550 4.1.1 no' ], [ 'no text', '550' ], [ 'two codes', "550-x\r\n450 y" ],
+    [ 'no code', 'what?' ], [ 'an empty line', '' ], [ '999', '999 x' ], [ '199', '199 x' ],
+    [ 'one too many', "250 ok\r\n250 extra" ], [ '421 unasked', "250 ok\r\n421 bye" ], [ 'a loss', \'close' ],
+);
+
+my @same = (
+    (map { my $verb = $_; map { case("$_->[0] to $verb", { $verb => $_->[1] }) } @odd } qw(MAIL DATA END)),
+    (map { case("$_->[0] to the second RCPT", { RCPT => [ undef, $_->[1], undef ] }) } @odd),
+    (map { case("$_->[0] to BDAT", { BDAT => $_->[1] }, extensions => ['CHUNKING']) } grep { !ref $_->[1] } @odd),
+    (map { case("$_->[0] to RSET", { RSET => $_->[1] }, [ @three, SkipBad => 0 ]) } @odd),
+    (map { case("$_->[0] of several ends", { END => [ $_->[1], undef ] }, lmtp => 1) } @odd),
+    (map { case("$_->[0] to the data", { DATA => "354 go\r\n$_->[1]" }) } grep { $_->[0] =~ /^\d+\z/ && $_->[0] > 400 } @odd[ 0 .. 6 ]),
+    (map { with_limit($_) } 'RCPTMAX=1', 'RCPTMAX=2', 'RCPTDOMAINMAX=1', 'RCPTMAX=1 MAILMAX=2'),
+    case('452 to the second of four', { RCPT => [ undef, '452 x', undef ] }, [@four]),
+    case('no octets', {}, [ @three, Data => '' ]),
+    case('no octets, in chunks', {}, [ @three, Data => '' ], extensions => ['CHUNKING']),
+    case('Data that dies', {}, sub { my $n = 0; (@three, Data => sub { $n++ ? die "enough\n" : "x\n" }) }),
+    case('Data that dies among chunks', {}, sub { my $n = 0; (@three, Bits => 'binary', Data => sub { $n++ ? die "enough\n" : "x\n" }) },
+        extensions => [ 'CHUNKING', 'BINARYMIME' ]),
+    case('too big', {}, extensions => ['SIZE 20']),
+    case('RequireTLS', {}, [ @three, RequireTLS => 1 ]),
+    case('binary', {}, [ @three, Bits => 'binary' ]),
+    case('UTF-8', {}, [ To => "j\xc3\xb6rg\@test" ]),
+    case('BareCR', {}, [ @three, BareCR => 'refuse', Data => "a\rb" ]),
+    (map { my $name = $_; my $do = Net::SMTP::XS->can($name);
+        case("$name while Data is asked for", {}, sub { my ($smtp) = @_; my $n = 0; (@three, Data => sub { $do->($smtp) if $n == 1; $n++ ? '' : "x\n" }) }) }
+        qw(reset quit)),
+);
+
+# Words that only say how our side ended it.
+sub without_words {
+    my ($text) = @_;
+    return $text =~ s/(?:cancelled|connection closed by the peer|Connection reset by peer)/gone/gr;
+}
+
+sub told {
+    my ($class, $row, $server) = @_;
+    my $smtp = NSX::Test::Message::connect_to($class, $server, $row->{server}{lmtp} ? (Protocol => 'lmtp') : ());
+    my $send = $row->{send};
+    my $result = eval { $smtp->send_message(message_of(Pipelining => 0, ref $send eq 'CODE' ? $send->($smtp) : @$send)) };
+    my %told = (died => $@, open => defined fileno $smtp ? 1 : 0, code => $smtp->code, last => without_words($smtp->message =~ s/^\[.*\] //r));
+    %told = (%told, NSX::Test::Message::seen($result)) if defined $result;
+    $told{$_} = without_words($told{$_}) for grep { defined $told{$_} } qw(message text);
+    delete $told{octets} if $row->{name} =~ /to the data\z/;    # as much as had gone
+    $told{octets} += 0 if defined $told{octets};
+    return \%told;
+}
+
+subtest 'the engine and the methods say the same' => sub {
+    for my $row (@same) {
+        my @tables = map { my %replies = %{ $row->{server}{replies} };
+            $_ = [@$_] for grep { ref eq 'ARRAY' } values %replies;
+            +{ %{ $row->{server} }, replies => \%replies } } 1 .. 2;
+        my $server = NSX::Test::Server->start(smtp => \@tables);
+        my ($engine, $methods) = map { told($_, $row, $server) } @NSX::Test::Message::CLASSES;
+        my $log = $server->finish;
+        ($engine->{wire}, $methods->{wire}) = map { [ map { $_->{line} } @{ $_->{commands} }[ 1 .. $#{ $_->{commands} } ] ] } @{ $log->{connections} };
+        is_deeply $methods, $engine, $row->{name} or diag explain [ $engine, $methods ];
+    }
+};
+
 for my $class (@NSX::Test::Message::CLASSES) {
     subtest "$class: Data that changes while it is sent" => sub {
         my $server = server();

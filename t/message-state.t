@@ -52,14 +52,14 @@ rows(
         send => sub { my ($smtp) = @_; die_waiting(sub { into_data($smtp) }); $smtp->send_message(message_of(Data => $other)) },
         outcome => 'deferred', reusable => 0, delivered => '', after => \&is_closed },
 
-    { only => 'Net::SMTP::XS', name => 'a command in Progress ends the session, not the message',
+    { name => 'a command in Progress ends the session, not the message',
         send => sub { my ($smtp) = @_; $smtp->send_message(message_of(Data => $big, Chunking => 0, Progress => sub { $smtp->command('NOOP') })) },
         outcome => 'deferred', reusable => 0, delivered => '', wire => [ @envelope, 'DATA' ], after => \&is_closed },
-    { only => 'Net::SMTP::XS', name => 'so does a message in the code that gives Data',
+    { name => 'so does a message in the code that gives Data',
         send => sub { my ($smtp) = @_; my @p = ("x\n", "y\n");
             $smtp->send_message(message_of(Data => sub { $smtp->send_message(message_of(Data => $other)) if @p == 1; shift @p })) },
         outcome => 'deferred', reusable => 0, delivered => '', wire => [ @envelope, 'DATA' ], after => \&is_closed },
-    { only => 'Net::SMTP::XS', name => 'Progress closes the handle',
+    { name => 'Progress closes the handle',
         send => sub { my ($smtp) = @_; $smtp->send_message(message_of(Data => $big, Chunking => 0, Progress => sub { close $smtp })) },
         outcome => 'deferred', reusable => 0, delivered => '' },
     { only => 'Net::SMTP::XS', name => 'a handler that dies while the end is answered', server => { delay => { END => 0.6 } },

@@ -69,6 +69,7 @@ write_tied(pTHX_ struct nsx_op *op, const char *data, size_t n,
         nsx_text_own(aTHX_ body);
     if (SvTRUE(nsx_call_function(aTHX_ "_tied_write", 2, argv))) {
         op->obj->torn = body && !nsx_text_done(body);
+        op->obj->ch.sent += n;
         return 1;
     }
     (void)nsx_channel_fail(&op->obj->ch,

@@ -14,12 +14,14 @@ use Time::HiRes ();
 
 our @CARP_NOT = ('Net::SMTP::XS', 'Net::SMTP::XS::Message');
 
-use constant CHUNK => 1_048_576;    # octets of one BDAT, about
+use constant {
+    CHUNK   => 1_048_576,    # octets of one BDAT, about
+    DOT_END => ".\r\n",
+};
 
 # What decided without a reply (RFC 3463 3).
 use constant {
     CONNECTION_LOST => '4.4.2',
-    TIME_IS_UP      => '4.4.7',
     NO_FEATURE      => '5.3.3',
     TOO_BIG         => '5.3.4',
     TOO_MANY        => '5.5.3',
@@ -28,6 +30,13 @@ use constant {
     NO_UTF8         => '5.6.7',
     NO_REQUIRETLS   => '5.7.30',
     LIMIT_REACHED   => '4.5.3',
+};
+
+# The engine's words for what the server should not do.
+use constant {
+    GONE     => 'connection closed by the peer',
+    NO_CODE  => 'reply without a code',
+    NO_SENSE => "the server's reply makes no sense here",
 };
 
 use constant SERVICE_CLOSES   => 421;
@@ -44,10 +53,12 @@ sub send_one {
         round_trips  => 0,
         transactions => 0,
         octets       => 0,
+        sent         => scalar Net::SMTP::XS::Message::_sent($smtp),
         },
         __PACKAGE__;
     my $lived = eval { _run($run); 1 };
     my $why   = $@;
+    _show_last($run);
     $smtp->timeout($run->{timeout}) if defined $message->{Deadline};
     die $why if !$lived;
     return _result($run);
@@ -63,12 +74,22 @@ sub _run {
     my @todo    = 0 .. $#{ $message->{to} };
     return _decide($run, unsent => $refusal, @todo) if $refusal;
     my $gone = _gone($run);
-    return _decide($run, deferred => $gone, @todo) if $gone;
+    return _decide($run, deferred => $gone,      @todo) if $gone;
+    return _decide($run, deferred => _no_more(), @todo) if _is_mail_max($run);
     while (@todo) {
-        my $full = _mail_limit($run);
-        return _decide($run, deferred => $full, @todo) if $full;
         @todo = _transaction($run, @todo);
     }
+    return;
+}
+
+# The object has the last reply that made sense.
+sub _show_last {
+    my ($run) = @_;
+    my $smtp = $run->{smtp};
+    return if !$run->{is_lost};
+    return $smtp->set_status(@{ $run->{last} }) if $run->{last};
+    $smtp->set_status(SERVICE_CLOSES, '[' . ref($smtp) . '] ' . NO_CODE)
+        if join('', $smtp->message) !~ /\A\[/;
     return;
 }
 
@@ -81,7 +102,7 @@ sub _result {
         transactions => $run->{transactions},
         round_trips  => $run->{round_trips},
         elapsed      => Time::HiRes::time() - $run->{began},
-        is_reusable  => _is_open($run) && !_mail_limit($run),
+        is_reusable  => _is_open($run) && !_is_mail_max($run),
     );
 }
 
@@ -116,7 +137,10 @@ sub _reply {
     my @lines = $smtp->message;
     my $text  = join '', @lines;
 
-    return _no_reply($stage, $text) if $code eq SERVICE_CLOSES && (!@lines || $text =~ /\A\[/);
+    $run->{is_lost}
+        = $code !~ /\A[2-5]\d\d\z/ || $code eq SERVICE_CLOSES && (!@lines || $text =~ /\A\[/);
+    return _no_reply($stage, $text) if $run->{is_lost};
+    $run->{last} = [$code, [@lines]];
     my ($class) = $code =~ /\A(\d)/;
     my $enhanced;
     for my $line (@lines) {
@@ -126,11 +150,14 @@ sub _reply {
     return { code => $code, enhanced => $enhanced, message => $text, stage => $stage };
 }
 
-# What the object says where no reply came is "[CLASS] WORDS".
+# What the object says where no reply came is "[CLASS] WORDS".  The engine has
+# words of its own.
+my %words = ('Connection closed' => GONE, Timeout => 'timeout');
+
 sub _no_reply {
     my ($stage, $text) = @_;
     my ($words) = $text =~ /\A\[[^\]\n]*\] (.*)/;
-    return _local(CONNECTION_LOST, $words // 'No reply', $stage);
+    return _local(CONNECTION_LOST, $words{ $words // '' } // $words // NO_CODE, $stage);
 }
 
 # --- what is known before the first octet ------------------------------------------
@@ -160,12 +187,12 @@ sub _unfit {
 
     if ($measure) {
         $run->{size} = $measure->{ $binary ? 'raw' : 'size' };
-        return _local(BAD_CONTENT, "the body has a CR that no LF follows, and BareCR is 'refuse'")
+        return _local(BAD_CONTENT, "bare CR in message data (BareCR => 'refuse')")
             if $measure->{bare_cr} && $message->{bare_cr} eq 'refuse' && !$binary;
     }
     my $limit  = _offers($run, 'SIZE') || 0;
     my ($size) = sort { $b <=> $a } grep { defined } @{$run}{'size'}, $message->{Size}, 0;
-    return _local(TOO_BIG, "the server takes at most $limit octets, the message has $size")
+    return _local(TOO_BIG, "a message of $size octets; the server takes $limit")
         if $limit =~ /\A[1-9]\d*\z/ && $size > $limit;
     return;
 }
@@ -183,7 +210,7 @@ sub _unable {
 
     for my $option (@binding) {
         my ($name, $extension, $enhanced) = @$option;
-        return _local($enhanced, "the server does not offer $extension, which $name needs")
+        return _local($enhanced, "$name: the server does not offer $extension")
             if exists $mail{$name} && !defined _offers($run, $extension);
     }
     my $missing = _choose_bits($run, \%mail) || _choose_paths($run, \%mail) || _too_many($run);
@@ -223,8 +250,10 @@ sub _choose_bits {
         $mail->{Bits} = 8 if $eight && (!$run->{measure} || $run->{measure}{eight_bit});
     }
     elsif ($bits eq 'binary') {
-        return _local(NO_BINARY, 'the server does not offer BINARYMIME and CHUNKING')
-            if !defined _offers($run, 'BINARYMIME') || !defined _offers($run, 'CHUNKING');
+        return _local(
+            NO_BINARY,
+            "Bits => 'binary': the server does not offer BINARYMIME and CHUNKING"
+        ) if !defined _offers($run, 'BINARYMIME') || !defined _offers($run, 'CHUNKING');
     }
     elsif (!$eight) {
         delete $mail->{Bits};
@@ -245,7 +274,7 @@ sub _choose_paths {
 
     for my $path (grep { $_->[0] =~ /[^\x00-\x7f]/ } @path) {
         if ($utf8) { $mail->{SMTPUTF8} = 1; next }
-        return _local(NO_UTF8, "the server does not offer SMTPUTF8, which $path->[0] needs")
+        return _local(NO_UTF8, "<$path->[0]>: the server does not offer SMTPUTF8")
             if $path->[0] =~ /[^\x00-\x7f].*\@/s || $path->[0] !~ /\@/;
         my ($ascii) = Net::SMTP::XS::Message::ascii_path($path->[0]);
         return _local(
@@ -270,18 +299,26 @@ sub _too_many {
     my ($run) = @_;
     my @to = @{ $run->{message}{to} };
     return if @to == _group($run, 0 .. $#to);
-    return if $run->{message}{SkipBad} && $run->{message}{body}->can_rewind;
-    return _local(TOO_MANY, 'the server does not take so many recipients at once');
+    return if $run->{message}{SkipBad};
+    return _local(TOO_MANY, 'more recipients than the server takes at once');
 }
 
-sub _mail_limit {
+sub _is_mail_max {
     my ($run) = @_;
     my $limit = _limit($run, 'MAILMAX');
-    return if !defined $limit || Net::SMTP::XS::Message::_mails($run->{smtp}) < $limit;
-    return _local(LIMIT_REACHED, 'the server takes no more messages on this connection');
+    return defined $limit && Net::SMTP::XS::Message::_mails($run->{smtp}) >= $limit;
 }
 
-# The first of these recipients that fit into one transaction.
+sub _no_more {
+    return _local(
+        CONNECTION_LOST, 'the server takes no more messages on this connection',
+        'connect'
+    );
+}
+
+sub _full { return _local(LIMIT_REACHED, 'the server takes no more recipients with this', 'rcpt') }
+
+# Those of these recipients that go into one transaction.
 sub _group {
     my ($run, @index) = @_;
     my $most    = _limit($run, 'RCPTMAX') // @index;
@@ -291,7 +328,7 @@ sub _group {
         my ($domain) = $run->{message}{to}[$i]{path} =~ /\@([^@]*)\z/;
         last if @group == $most;
         $domain = lc($domain // '');
-        last if !$seen{$domain} && keys %seen == $domains;
+        next if !$seen{$domain} && keys %seen == $domains;
         $seen{$domain} = 1;
         push @group, $i;
     }
@@ -305,7 +342,7 @@ sub _is_open { return defined fileno $_[0]{smtp} }
 sub _close {
     my ($run) = @_;
     $run->{smtp}->close if _is_open($run);
-    return;
+    return 0;
 }
 
 # The connection is closed, or the server has said something unasked, which is
@@ -316,23 +353,32 @@ sub _gone {
     return _local(CONNECTION_LOST, 'Connection closed', 'connect') if !_is_open($run);
     _has_input($smtp) or return;
     _clock($run) or return _time_is_up('connect');
-    $smtp->response;
-    my $reply = _reply($run, 'connect');
+    return _goodbye($run, 'connect');
+}
+
+# What is there although nothing was asked: a 421, or nobody knows what it answers.
+sub _goodbye {
+    my ($run, $stage) = @_;
+    my $last = $run->{last};
+    $run->{smtp}->response;
+    my $reply = _reply($run, $stage);
     _close($run);
-    return $reply->{code} && $reply->{code} eq SERVICE_CLOSES
-        ? $reply
-        : _local(CONNECTION_LOST, $reply->{message}, 'connect');
+    return $reply
+        if $reply->{code}
+        && $reply->{code} =~ ($stage eq 'end' ? qr/\A[45]/ : qr/\A${\ SERVICE_CLOSES}\z/);
+    @$run{qw(last is_lost)} = ($last, 1);
+    return _local(CONNECTION_LOST, defined $reply->{code} ? NO_CODE : $reply->{message}, $stage);
 }
 
 sub _has_input {
     my ($smtp) = @_;
     return 1 if Net::SMTP::XS::_unread($smtp);
-    return 0 if tied *$smtp;
+    return 0 if tied *$smtp || !defined fileno $smtp;
     vec(my $readable = '', fileno $smtp, 1) = 1;
     return select($readable, undef, undef, 0) > 0;
 }
 
-sub _time_is_up { return _local(TIME_IS_UP, 'Deadline', $_[0]) }
+sub _time_is_up { return _local(CONNECTION_LOST, 'timeout', $_[0]) }
 
 # Lets no wait last longer than the Deadline: false when it has passed.
 sub _clock {
@@ -354,6 +400,11 @@ sub _ask {
         $run->{reply} = _time_is_up($stage);
         return 0;
     }
+    if (!_is_open($run) || _has_input($run->{smtp})) {
+        $run->{reply}
+            = _is_open($run) ? _goodbye($run, $stage) : _local(CONNECTION_LOST, GONE, $stage);
+        return 0;
+    }
     $run->{round_trips}++;
     my $ok = $run->{smtp}->$method(@argument);
     return _answered($run, $stage, $ok);
@@ -362,7 +413,7 @@ sub _ask {
 sub _answered {
     my ($run, $stage, $ok) = @_;
     my $reply = _reply($run, $stage);
-    $reply = _local(CONNECTION_LOST, "unexpected reply: $reply->{code} $reply->{message}", $stage)
+    $reply = _local(CONNECTION_LOST, NO_SENSE, $stage)
         if !$ok && defined $reply->{code} && $reply->{code} !~ /\A[45]/;
     $run->{reply} = $reply;
     _close($run) if !defined $run->{reply}{code} || $run->{reply}{code} eq SERVICE_CLOSES;
@@ -371,19 +422,19 @@ sub _answered {
 
 sub _reset {
     my ($run) = @_;
-    _ask($run, 'mail', 'reset') if _is_open($run);
-    return;
+    return _is_open($run) && (_ask($run, 'body', 'reset') || _close($run));
 }
 
 # --- a transaction -------------------------------------------------------------------
 
-# Sends the message to the first of these recipients that fit: those that are
-# left for another transaction.
+# Sends the message to those of these recipients that fit: those that are left
+# for another transaction.
 sub _transaction {
     my ($run, @todo) = @_;
     my $message = $run->{message};
     my @group   = _group($run, @todo);
-    my @rest    = splice @todo, scalar @group;
+    my %grouped = map  { $_ => 1 } @group;
+    my @rest    = grep { !$grouped{$_} } @todo;
 
     if (!_mail($run)) {
         _decide_by_reply($run, $run->{reply}, @group, @rest);
@@ -395,16 +446,22 @@ sub _transaction {
         _decide($run, deferred => $run->{reply}, @accepted, @rest);
         return;
     }
-    if (@accepted < @group - @$later && !$message->{SkipBad}) {
+    if (@accepted < @group && !$message->{SkipBad}) {
         _decide($run, unsent => _worst($run, @group), @accepted);
         @accepted = ();
     }
-    if (@accepted) { _send_body($run, @accepted) }
-    else           { _reset($run) }
-    my @left = (@$later, @rest);
-    return @left if _is_open($run);
-    _decide($run, deferred => _lost($run), @left);
+    my $goes_on = @accepted ? _send_body($run, @accepted) : _reset($run);
+    return sort { $a <=> $b } @rest, @accepted ? @$later : ()
+        if $goes_on && !_is_mail_max($run) && _is_open($run) && $message->{body}->can_rewind;
+    if (_is_open($run)) { _leave($run, $run->{refusal} || _full(), @rest) }
+    else                { _decide($run, deferred => _lost($run), @rest) }
     return;
+}
+
+# Those whom no transaction asked.
+sub _leave {
+    my ($run, $why, @index) = @_;
+    return _decide($run, unsent => $why, @index);
 }
 
 sub _lost {
@@ -429,7 +486,8 @@ sub _mail {
     return _ask($run, 'mail', mail => $from, %{ $run->{mail} });
 }
 
-# Asks for each: those that were accepted, and those for the next transaction.
+# Asks for each: those that were accepted, and those that a further transaction
+# may ask again.
 # Without SkipBad too all are asked, so that each has a reply of its own.
 sub _recipients {
     my ($run, @group) = @_;
@@ -444,8 +502,10 @@ sub _recipients {
             _decide($run, deferred => $run->{reply}, $i, @group);
             last;
         }
-        elsif (@accepted && _is_for_later($run)) { push @later, $i }
-        else                                     { _decide_by_reply($run, $run->{reply}, $i) }
+        else {
+            _decide_by_reply($run, $run->{reply}, $i);
+            push @later, $i if _is_for_later($run);
+        }
     }
     return (\@accepted, \@later);
 }
@@ -499,12 +559,22 @@ sub _progress {
     return;
 }
 
+# A command that is given in between ends the session, lest it be text.
+sub _busy {
+    my ($run, $more) = @_;
+    Net::SMTP::XS::Message::_busy($run->{smtp}, $more);
+    return;
+}
+
 # What the caller's code does may die: then nobody gets the message.
 sub _from_caller {
-    my ($code, $give_up) = @_;
+    my ($run, $code, $give_up) = @_;
     my $value;
-    return $value if eval { $value = $code->(); 1 };
-    my $why = $@;
+    _busy($run, 1);
+    my $lived = eval { $value = $code->(); 1 };
+    my $why   = $@;
+    _busy($run, -1);
+    return $value if $lived;
     {
         local $@;
         eval { $give_up->() }
@@ -521,24 +591,29 @@ sub _send_data {
     my $close   = sub { _close($run) };
 
     if (!_ask($run, data => 'data')) {
-        _decide_by_reply($run, $run->{reply}, @accepted);
-        return _reset($run);
+        my $reply = $run->{reply};
+        _reset($run);
+        return _refuse($run, $reply, @accepted);
     }
     my $last;
     until ($last) {
-        my $piece = _from_caller(sub { $body->next }, $close);
+        my $piece = _from_caller($run, sub { $body->next }, $close);
         $last = !$piece;
-        my $octets = _from_caller(sub { $encoder->($last ? '' : $$piece, $last) }, $close);
+        my $octets = _from_caller($run, sub { $encoder->($last ? '' : $$piece, $last) }, $close);
         next if !length $octets && !$last;
-        if (!_clock($run) || length $octets && !$run->{smtp}->datasend($octets)) {
-            $run->{reply} = _reply($run, 'body');
+        if (!_clock($run)) {
             _close($run);
-            return _decide_by_reply($run, $run->{reply}, @accepted);
+            return _refuse($run, _time_is_up('body'), @accepted);
+        }
+        if (length $octets && !$run->{smtp}->datasend($octets)) {
+            _answered($run, 'body', 0);
+            _close($run);
+            return _refuse($run, $run->{reply}, @accepted);
         }
         $run->{octets} += length $octets;
-        _from_caller(sub { _progress($run) }, $close);
+        _from_caller($run, sub { _progress($run) }, $close);
     }
-    my $ok = _ask($run, end => 'dataend');
+    my $ok = _ask_end($run, length DOT_END, 'dataend');
     return _end($run, $ok, @accepted);
 }
 
@@ -552,28 +627,26 @@ sub _send_chunks {
     my ($chunk, $last) = ('', 0);
 
     while (!$last) {
-        my $piece = _from_caller(sub { $body->next }, $reset);
+        my $piece = _from_caller($run, sub { $body->next }, $reset);
         $last = !$piece;
-        $chunk .= _from_caller(sub { $encoder->($last ? '' : $$piece, $last) }, $reset);
+        $chunk .= _from_caller($run, sub { $encoder->($last ? '' : $$piece, $last) }, $reset);
         next if !$last && length $chunk < CHUNK;
         $run->{octets} += length $chunk;
-        _from_caller(sub { _progress($run) }, $reset) if $last;
+        _from_caller($run, sub { _progress($run) }, $reset) if $last;
         ${*$smtp}{net_smtp_chunking} = 1;
-        my $ok = $last ? _ask($run, end => bdatlast => $chunk) : _ask($run, body => bdat => $chunk);
+        last if $last;
 
-        if ($last) {
-            _end($run, $ok, @accepted);
-            _reset($run) if !$ok;
-            return;
-        }
-        if (!$ok) {
+        if (!_ask($run, body => bdat => $chunk)) {
             _decide_by_reply($run, $run->{reply}, @accepted);
-            return _reset($run);
+            _reset($run);
+            return 0;
         }
-        _from_caller(sub { _progress($run) }, $reset);
+        _from_caller($run, sub { _progress($run) }, $reset);
         $chunk = '';
     }
-    return;
+    my $length = length $chunk;
+    my $ok     = _ask_end($run, $length + length "BDAT $length LAST\r\n", bdatlast => $chunk);
+    return _end($run, $ok, @accepted) || _reset($run) && 0;
 }
 
 # Line ends as they are sent, piece by piece: (octets, 1 at the end) to octets.
@@ -596,24 +669,53 @@ sub _encoder {
     };
 }
 
+# What ends the message, of so many octets.  Notes whether all of them were
+# handed over: then the server may have it.  A class that writes with code of its
+# own can not be asked.
+sub _ask_end {
+    my ($run, $octets, $method, @argument) = @_;
+    my ($asked, $sent) = ($run->{round_trips}, _sent($run));
+    my $ok = _ask($run, end => $method, @argument);
+    $run->{is_handed} = $run->{round_trips} > $asked
+        && ($sent == $run->{sent} || _sent($run) - $sent >= $octets);
+    return $ok;
+}
+
+sub _sent { return Net::SMTP::XS::Message::_sent($_[0]{smtp}) }
+
 # The end was sent, and perhaps answered: one reply, by LMTP one a recipient.
+# True where the message was accepted for anybody.
 sub _end {
     my ($run, $ok, @accepted) = @_;
     my $lmtp = ${ *{ $run->{smtp} } }{net_smtp_lmtp};
+    my $any  = $ok;
     while (@accepted) {
         my @answered = $lmtp ? shift @accepted : splice @accepted;
         my $reply    = $run->{reply};
-        if (!defined $reply->{code}) {
+        if (!defined $reply->{code} && $run->{is_handed}) {
             _decide($run, unknown => $reply, @answered, @accepted);
             last;
         }
         if ($ok) { _decide($run, accepted => $reply, @answered) }
-        else     { _decide_by_reply($run, $reply, @answered) }
+        else     { _refuse($run, $reply, @answered) }
         last if !@accepted;
-        $run->{round_trips}++;
+        if (!_is_open($run)) {
+            _decide($run, unknown => $reply, @accepted);
+            last;
+        }
         $ok = _answered($run, 'end', $run->{smtp}->response eq '2');
+        $any ||= $ok;
     }
-    return;
+    return $any;
+}
+
+# The reply is also the reason why others are not asked.
+sub _refuse {
+    my ($run, $reply, @index) = @_;
+    $reply = { %$reply, stage => 'body' } if $reply->{stage} eq 'end' && !$run->{is_handed};
+    $run->{refusal} = $reply;
+    _decide_by_reply($run, $reply, @index);
+    return 0;
 }
 
 1;
