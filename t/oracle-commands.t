@@ -129,6 +129,7 @@ oracle(
         calls => sub { my ($t, $s) = @_; $t->each_context($s, etrn => 'host.test', 'more') },
     },
     {   name  => 'starttls where the server says no',
+        tls   => 1,
         skip  => (grep({ -e "$_/IO/Socket/SSL.pm" } @INC)
             ? 0
             : 'the core module has no TLS without IO::Socket::SSL'),

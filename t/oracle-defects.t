@@ -166,6 +166,7 @@ oracle(
     },
         { in_time => 0, ok => 'none' },
         { in_time => 1, ok => 0 },
+        waits => 1,
         script => [ @{ talk([]) }, [ 'stall', 60 ] ], server => { rcvbuf => 4096 }),
     row('03 a late reply answers no other command', sub {
         my $t = shift;
@@ -177,6 +178,7 @@ oracle(
     },
         { mail => 0, recipient => 1, open => 1 },
         { mail => 0, recipient => 0, open => 0 },
+        waits => 1,
         script => [ @{ talk([]) }, '<', [ 'delay', 2 ], '250 late', '<', '550 no' ]),
     row('04 what came before a timeout is not half lost', sub {
         my $t = shift;
@@ -188,6 +190,7 @@ oracle(
     },
         { next => "st\n" },
         { next => undef },
+        waits => 1,
         script => [ @{ talk([]) }, '<', [ 'send', '250-fir' ], [ 'delay', 2 ], "st\r\n250 x" ]),
     row('05 a drip of octets does not evade Timeout', sub {
         my $t = shift;
@@ -198,6 +201,7 @@ oracle(
     },
         { in_time => 0, ok => 'none' },
         { in_time => 1, ok => 0 },
+        waits => 1,
         script => [ @{ talk([]) }, '<', [ 'drip', 'x', 0.1, 150 ] ]),
     row('05 nor does a drip of lines', sub {
         my $t = shift;
@@ -208,6 +212,7 @@ oracle(
     },
         { in_time => 0, ok => 'none' },
         { in_time => 1, ok => 0 },
+        waits => 1,
         script => [ @{ talk([]) }, '<', [ 'drip', "250-x\r\n", 0.1, 150 ] ]),
     row('06 a reply has an end', sub {
         my $t = shift;
@@ -236,6 +241,7 @@ oracle(
     },
         { taken => 0, long => 1 },
         { taken => 0, long => 0 },
+        waits => 1,
         script => talk([])),
     row('09 no hole in the data after a timeout', sub {
         my $t = shift;
@@ -304,6 +310,7 @@ oracle(
     },
         { ok => 0, twice => 1 },
         { ok => 0, twice => 0 },
+        waits => 1,
         script => [ @{ talk([]) }, [ 'stall', 60 ] ], server => { rcvbuf => 4096 },
         needs => 3.08),
 
@@ -570,7 +577,8 @@ oracle(
         return (ok => bit($ok), noop => bit($s->_NOOP));
     },
         { ok => 1, noop => 0 }, { ok => 1, noop => 1, messages => 1 },
-        after => sub { (messages => scalar @{ $_[0]{messages} }) }),
+        after => sub { (messages => scalar @{ $_[0]{messages} }) },
+        waits => 1),
     row('53 read with an offset', sub {
         my $t = shift;
         my $s = $t->connect;
@@ -713,6 +721,7 @@ oracle(
         return (in_time => $in_time);
     },
         { in_time => 0 }, { in_time => 1 },
+        waits => 1,
         script => [ @{ talk([]) }, '<', 'line 1', ['close'] ]),
 
     # ---- kept as they are

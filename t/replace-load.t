@@ -31,7 +31,7 @@ sub loaded {
 # Runs a script that is not to be renamed: as a program alone.
 sub alone {
     my ($name, $code, $says, @more) = @_;
-    return { name => $name, as => 'plain', stock => 0, code => $code, says => $says, @more };
+    return { name => $name, as => 'plain', stock => 0, tls => 1, code => $code, says => $says, @more };
 }
 
 my $stock_state = <<'PERL';

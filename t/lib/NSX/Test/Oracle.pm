@@ -32,6 +32,9 @@ package NSX::Test::Oracle;
 #   wire      0: the octets on the wire are not compared
 #   needs     the least version of the running perl's Net::SMTP, 3.05 unless given
 #   needs_ipv6 1: skipped where there is no ::1
+#   waits     1: it waits for seconds and does little else: such ones are all begun first
+#   tls       1: Net::SMTP is loaded with IO::Socket::SSL, where it is installed: it takes
+#             longer than all else, and without a TLS call nothing differs
 #   after     sub ($log) that returns (name => value) facts out of the server's log
 #   differs   a difference made on purpose: { stock => \%facts, ours => \%facts };
 #             nothing but these facts is compared then
@@ -135,16 +138,19 @@ sub _fork_side {
 
 sub _run_side {
     my ($side, $dir, $scenarios) = @_;
-    my $loaded = _load($side);
+    my $loaded = _load($side, scalar grep { $_->{tls} } @$scenarios);
     Storable::nstore($loaded, "$dir/$side->{side}.load");
     return if $loaded->{error};
 
     my $jobs = $ENV{NSX_ORACLE_JOBS} || 3;
     my @waiting = grep { !_skip_reason($scenarios->[$_], { version => 1e9 }) } 0 .. $#$scenarios;
+    my @long = grep { $scenarios->[$_]{waits} } @waiting;
+    @waiting = (@long, grep { !$scenarios->[$_]{waits} } @waiting);
     my %running;
     while (1) {
-        while (@waiting && keys %running < $jobs) {
+        while (@waiting && (@long || keys %running < $jobs)) {
             my $n = shift @waiting;
+            shift @long;
             my $run = _start($side, $dir, $n, $scenarios->[$n], [ values %running ]);
             $running{ $run->{process} } = $run if $run;
         }
@@ -155,8 +161,9 @@ sub _run_side {
 }
 
 sub _load {
-    my $side = shift;
+    my ($side, $tls) = @_;
     local @INC = ($side->{lib}, @INC) if defined $side->{lib};
+    $INC{'IO/Socket/SSL.pm'} = undef if !$tls;
     (my $file = "$side->{load}.pm") =~ s{::}{/}g;
     my $ok = eval {
         require $file;

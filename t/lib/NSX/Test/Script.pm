@@ -22,6 +22,8 @@ package NSX::Test::Script;
 #             reads Net::SMTP::XS, each Net::Cmd Net::SMTP::XS::Cmd
 #   stock     0: ours alone, and only says counts
 #   switches  further switches of perl
+#   tls       1: IO::Socket::SSL can be loaded, where it is installed. Stock does that
+#             first of all, and it takes longer than the rest of the program
 #   says      a pattern, or a list of them, for what is printed (by stock, too)
 #   wire      0: the octets on the wire are not compared
 #   differs   { stock => PATTERN, ours => PATTERN } instead of equal output
@@ -33,7 +35,7 @@ package NSX::Test::Script;
 use strict;
 use warnings;
 
-use Data::Dumper ();
+use File::Path ();
 use File::Spec ();
 use File::Temp ();
 use POSIX ();
@@ -90,9 +92,21 @@ sub scripts {
 }
 
 sub _too_old {
-    my $version = `"$^X" -MNet::SMTP -e "print Net::SMTP->VERSION"`;
+    my $lib = _no_tls();
+    my $version = `"$^X" "-I$lib" -MNet::SMTP -e "print Net::SMTP->VERSION"`;
     return 'the core Net::SMTP is not here' if $?;
     return $version < OLDEST_COMPARED ? "the core Net::SMTP is an old one, $version" : undef;
+}
+
+# A directory where IO::Socket::SSL is not.
+sub _no_tls {
+    my $lib = "$dir/no-tls";
+    return $lib if -d $lib;
+    File::Path::mkpath("$lib/IO/Socket");
+    open my $out, '>', "$lib/IO/Socket/SSL.pm" or die "$lib: $!";
+    print {$out} "die qq{IO::Socket::SSL is kept away\\n};\n";
+    close $out or die "$lib: $!";
+    return $lib;
 }
 
 sub _start_all {
@@ -169,7 +183,7 @@ sub _start {
         open STDIN, '<', File::Spec->devnull;
         open STDOUT, '>', "$stem.out" or die "$stem.out: $!";
         open STDERR, '>&STDOUT' or die "dup: $!";
-        exec $^X, (map {"-I$_"} _includes()), @switches, "$stem.pl", $server->host, $server->port
+        exec $^X, (map {"-I$_"} $entry->{tls} ? () : _no_tls(), _includes()), @switches, "$stem.pl", $server->host, $server->port
             or POSIX::_exit(127);
     }, limit => LIMIT, forget => [$server]);
     return { process => $process, server => $server, out => "$stem.out", way => $way, file => "$stem.pl" };
