@@ -7,6 +7,7 @@
 #include "message.h"
 #include "operation.h"
 #include "outcome.h"
+#include "plain.h"
 #include "result.h"
 
 /* Returns one value.  The call that makes it may move Perl's stack, so the
@@ -966,6 +967,18 @@ quit(op, ...)
     count = nsx_tail_call(aTHX_ ax, op.gimme, op.self, "close", 0, NULL);
     XSRETURN(count);
 
+void
+send_message(self, ...)
+    SV *self
+  PREINIT:
+    SV *result;
+  PPCODE:
+    result = nsx_plain_send(aTHX_ self, ax + 1, items - 1);
+    if (!result)
+        result = nsx_call_function(aTHX_ "_send_message", items,
+                                   arguments(aTHX_ ax, items, 0, 0));
+    RETURN_SV(result);
+
 SV *
 _xtext(text)
     SV *text
@@ -1074,7 +1087,7 @@ _send(op, letter)
     nsx_op_t op
     SV *letter
   PPCODE:
-    RETURN_SV(nsx_letter_send(aTHX_ &op, letter));
+    RETURN_SV(nsx_letter_send(aTHX_ &op, nsx_letter_of(aTHX_ letter)));
 
 # (what to wait for, until when in milliseconds of the clock), or nothing at the
 # end.
@@ -1100,7 +1113,7 @@ _finish(op, letter)
     nsx_work_t op
     SV *letter
   PPCODE:
-    RETURN_SV(nsx_letter_finish(aTHX_ &op, letter));
+    RETURN_SV(nsx_letter_finish(aTHX_ &op, nsx_letter_of(aTHX_ letter)));
 
 void
 _cancel(letter)

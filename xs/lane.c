@@ -6,45 +6,11 @@
 
 /* --- the reply ---------------------------------------------------------- */
 
-/* The one line of a reply, into the line that is there. */
-static int
-overwrite_line(pTHX_ AV *av, const char *text, size_t len)
-{
-    SV *line = AvFILLp(av) == 0 ? AvARRAY(av)[0] : NULL;
-
-    if (!nsx_is_own_string(line))
-        return 0;
-    (void)SvGROW(line, len + 2);
-    Copy(text, SvPVX(line), len, char);
-    SvPVX(line)[len] = '\n';
-    SvPVX(line)[len + 1] = '\0';
-    SvCUR_set(line, len + 1);
-    return 1;
-}
-
-static void
-store_code(pTHX_ SV *sv, const char *code)
-{
-    if (nsx_is_own_string(sv) && SvLEN(sv) > NSX_CODE_DIGITS) {
-        Copy(code, SvPVX(sv), NSX_CODE_DIGITS, char);
-        SvPVX(sv)[NSX_CODE_DIGITS] = '\0';
-        SvCUR_set(sv, NSX_CODE_DIGITS);
-        return;
-    }
-    sv_setpvn(sv, code, NSX_CODE_DIGITS);
-    if (SvUTF8(sv))
-        SvUTF8_off(sv);
-}
-
 /* Keeps the reply: its digit. */
 static int
 store(pTHX_ struct nsx_straight *l, const struct nsx_reply_line *line)
 {
-    store_code(aTHX_ l->fact[NSX_K_CODE], line->code);
-    if (!overwrite_line(aTHX_ l->lines, line->text, line->text_len)) {
-        av_clear(l->lines);
-        av_push(l->lines, nsx_line_sv(aTHX_ line->text, line->text_len));
-    }
+    nsx_straight_keep(aTHX_ l->fact[NSX_K_CODE], l->lines, line);
     l->obj->replies++;
     return line->code[0];
 }

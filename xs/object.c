@@ -16,6 +16,7 @@ object_new(pTHX)
     nsx_session_init(&obj->session, &obj->ch);
     nsx_buf_init(&obj->out, NSX_MAX_COMMAND);
     nsx_buf_init(&obj->offered, NSX_MAX_REPLY);
+    nsx_buf_init(&obj->known, NSX_MAX_REPLY);
     obj->owner = nsx_process_id();
     return obj;
 }
@@ -27,6 +28,7 @@ object_free(struct nsx_object *obj)
     nsx_channel_free(&obj->ch);
     nsx_buf_wipe(&obj->out);
     nsx_buf_free(&obj->offered);
+    nsx_buf_free(&obj->known);
     nsx_free(obj);
 }
 

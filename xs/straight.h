@@ -35,4 +35,10 @@ int nsx_plain_truth(pTHX_ SV *sv, int *is);
 int nsx_is_own_string(SV *sv);
 AV *nsx_own_lines(SV *resp);
 
+/* Keeps a reply of one line in the scalars that are there.  The second looks
+ * whether the object has them, and has them alone: 0 where not. */
+void nsx_straight_keep(pTHX_ SV *code, AV *lines,
+                       const struct nsx_reply_line *line);
+int nsx_keep_in_place(pTHX_ GV *gv, const struct nsx_reply_line *line);
+
 #endif

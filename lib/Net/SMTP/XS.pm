@@ -508,7 +508,8 @@ sub auth {
 
 # --- whole messages, loaded when first asked for --------------------------------
 
-sub send_message {
+# send_message where it is not as plain as C has it.
+sub _send_message {
     { local $@; require Net::SMTP::XS::Message; }
     goto &Net::SMTP::XS::Message::send_message;
 }
