@@ -838,7 +838,9 @@ recipient(self, ...)
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
     opts = take_options(aTHX_ &op, &argc, args, &skip_bad);
-    for (i = 0, good = 0; i < argc; i++) {
+    good = 0;
+    i = skip_bad ? nsx_flight_recipients(aTHX_ &op, argc, args, opts, &good) : 0;
+    for (; i < argc; i++) {
         if (one_recipient(aTHX_ &op, args[i], opts))
             args[good++] = args[i];
         else if (!skip_bad)

@@ -258,6 +258,7 @@ int nsx_addr_replaced(pTHX);
 #include "data.h"
 #include "straight.h"
 #include "lane.h"
+#include "flight.h"
 #include "command.h"
 #include "secret.h"
 #include "verb.h"

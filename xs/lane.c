@@ -70,23 +70,6 @@ exchange_generally(pTHX_ struct nsx_straight *l, const char *left, size_t n)
     return nsx_response(aTHX_ &op);
 }
 
-/* 1 when the text is an address that can be read as it stands. */
-static int
-find_path(pTHX_ struct nsx_straight *l, SV *addr, struct nsx_addr *found)
-{
-    int exact;
-
-    if (!SvPOK(addr) || SvGMAGICAL(addr) || SvROK(addr) || SvUTF8(addr)
-        || isGV(addr) || nsx_addr_replaced(aTHX)
-        || !nsx_plain_truth(aTHX_ l->fact[NSX_K_EXACT], &exact))
-        return 0;
-    if (exact)
-        nsx_addr_exact(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
-    else
-        nsx_addr_extract(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
-    return nsx_addr_is_whole(found);
-}
-
 /* Builds and sends: 1 with the reply's digit, or 0 where it is the general
  * path's. */
 static int
@@ -121,7 +104,7 @@ nsx_lane_mail(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_straight l;
 
     if (!nsx_straight_enter(aTHX_ &l, self, 0) || l.fact[NSX_K_CHUNKING]
-        || !find_path(aTHX_ &l, addr, &path)
+        || !nsx_straight_path(aTHX_ &l, addr, &path)
         || !COMMAND(&l, "MAIL FROM:", &path, NSX_DIGIT_OK, ok))
         return 0;
     l.obj->session.mails++;
@@ -135,7 +118,7 @@ nsx_lane_rcpt(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_straight l;
 
     return nsx_straight_enter(aTHX_ &l, self, 0)
-        && find_path(aTHX_ &l, addr, &path)
+        && nsx_straight_path(aTHX_ &l, addr, &path)
         && COMMAND(&l, "RCPT TO:", &path, NSX_DIGIT_OK, ok);
 }
 

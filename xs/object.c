@@ -74,7 +74,8 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     obj->inherited = old->inherited || old->ch.transport != NULL;
     obj->owed = old->owed;
     obj->session.mails = old->session.mails;
-    obj->torn = old->torn || old->operation != NSX_OPERATION_NONE
+    obj->torn = old->torn || nsx_session_outstanding(&old->session) > 0
+        || old->operation != NSX_OPERATION_NONE
         || old->ch.error.code != NSX_E_NONE;
     (void)nsx_buf_append(&obj->offered, nsx_buf_data(&old->offered),
                          old->offered.len);

@@ -200,6 +200,23 @@ nsx_straight_is_same_file(pTHX_ struct nsx_straight *l)
     return nsx_op_fd(aTHX_ &op) >= 0 && obj->handles == handles;
 }
 
+int
+nsx_straight_path(pTHX_ const struct nsx_straight *l, SV *addr,
+                  struct nsx_addr *found)
+{
+    int exact;
+
+    if (!SvPOK(addr) || SvGMAGICAL(addr) || SvROK(addr) || SvUTF8(addr)
+        || isGV(addr) || nsx_addr_replaced(aTHX)
+        || !nsx_plain_truth(aTHX_ l->fact[NSX_K_EXACT], &exact))
+        return 0;
+    if (exact)
+        nsx_addr_exact(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
+    else
+        nsx_addr_extract(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
+    return nsx_addr_is_whole(found);
+}
+
 /* The object as the general path wants it. */
 void
 nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op)

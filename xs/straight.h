@@ -23,6 +23,11 @@ int nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data);
  * belong to. */
 int nsx_straight_is_same_file(pTHX_ struct nsx_straight *l);
 
+/* 1 when addr is a string that can be read as it stands, with the path of MAIL
+ * or RCPT in *found. */
+int nsx_straight_path(pTHX_ const struct nsx_straight *l, SV *addr,
+                      struct nsx_addr *found);
+
 /* The object as the general path wants it. */
 void nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op);
 
