@@ -3,6 +3,7 @@
  * is in csrc/.
  */
 #include "glue.h"
+#include "dial.h"
 #include "dialogue.h"
 #include "message.h"
 #include "operation.h"
@@ -1191,3 +1192,5 @@ _clock()
     RETVAL
 
 INCLUDE: xs/result.xsi
+
+INCLUDE: xs/dial.xsi
