@@ -113,6 +113,20 @@ subtest 'a connection that the server closed is made anew' => sub {
     like($in[$_], qr/\A(?!.*DATA.*DATA).*^DATA\r\nSubject: (?:first|second)\r\n.*^\.\r\n\z/ms, "one message on connection $_") for 0, 1;
 };
 
+subtest 'by a pool' => sub {
+    require Net::SMTP::XS::Pool;
+    my $server = NSX::Test::Server->start(limit => LIMIT, smtp => { extensions => ['PIPELINING'] });
+    my $pool = Net::SMTP::XS::Pool->new(Host => $server->host, Port => $server->port, Connections => 1);
+    my @transport = map { $ours->new(pool => $pool, allow_partial_success => 1) } 1, 2;
+    for my $transport (@transport) {
+        my $result = $transport->send($text, { from => 'alice@test', to => [ 'bob@test', 'bad@test' ] });
+        like(words($result), qr/\AEmail::Sender::Success::Partial \| queued .*550 \| bad\@test/, 'its result');
+    }
+    $pool->run;
+    is(scalar @{ $server->finish->{connections} }, 1, 'one connection for both');
+    ok(!eval { $ours->new(pool => 'none') }, 'a pool that is none');
+};
+
 subtest 'a reply that never came is neither temporary nor permanent' => sub {
     my $server = NSX::Test::Server->start(limit => LIMIT, connections => [one_message()]);
     my $transport = $ours->new(host => $server->host, port => $server->port, persistent => 1);

@@ -13,6 +13,13 @@ has persistent => (is => 'ro', isa => Bool, default => sub { 0 });
 
 has message_options => (is => 'ro', isa => HashRef, default => sub { {} });
 
+has pool => (
+    is  => 'ro',
+    isa => sub {
+        die "pool: it takes a Net::SMTP::XS::Pool\n" if !eval { $_[0]->can('send') }
+    },
+);
+
 has _client => (is => 'rw', init_arg => undef);
 
 # --- the connection ----------------------------------------------------------
@@ -148,18 +155,34 @@ sub send_email {
     my ($self, $email, $envelope) = @_;
     my @to = grep { defined && length } @{ $envelope->{to} };
     _fail('no valid addresses in recipient list') if !@to;
-    my $from = defined $envelope->{from} ? $envelope->{from} : '';
-    my ($client, $result) = $self->_deliver(
+    my $from    = defined $envelope->{from} ? $envelope->{from} : '';
+    my @message = (
         %{ $self->message_options },
         From    => _quoted($from),
         To      => [map { [_quoted($_)] } @to],
         Data    => _octets($email->as_string),
         SkipBad => $self->allow_partial_success,
     );
-    my $text = $client->message;
-    $self->_keep($client, $result);
+    my ($result, $text)
+        = $self->pool ? _by_pool($self->pool, @message) : $self->_by_client(@message);
     return $self->_success($result, $text) if $result;
     return _fail_by_result($result, $from);
+}
+
+# The result, and the text of the last reply.
+sub _by_pool {
+    my ($pool, @message) = @_;
+    my $result = $pool->send(@message);
+    my ($best) = ((grep { $_ } $result->recipients), $result);
+    return ($result, join(' ', grep { defined && length } $best->enhanced, $best->message) . "\n");
+}
+
+sub _by_client {
+    my ($self,   @message) = @_;
+    my ($client, $result)  = $self->_deliver(@message);
+    my $text = $client->message;
+    $self->_keep($client, $result);
+    return ($result, $text);
 }
 
 sub _keep {
@@ -267,6 +290,11 @@ True: the connection is kept for the next message, as
 L<Email::Sender::Transport::SMTP::Persistent> does. No RSET goes between two
 messages. A connection that the server closed meanwhile is made anew, once,
 where nothing of the message had been sent. The default is false.
+
+=item pool
+
+A L<Net::SMTP::XS::Pool>, whose connections are used; the attributes that say where
+to and how to connect count for nothing then. Several transports may share one.
 
 =item message_options
 
