@@ -5,7 +5,7 @@
  * caller's memory.  What carries the octets is a transport: the plain one
  * (nsx_io) to begin with, TLS after nsx_channel_set_transport.  The channel
  * never waits: calls answer WANT_READ / WANT_WRITE, the caller waits with
- * nsx_io_wait on nsx_channel_io and calls again.
+ * nsx_io_wait on its io and calls again.
  *
  * After the first error the channel is dead: every later call answers
  * NSX_ERROR with the same struct nsx_error, until nsx_channel_reopen.  One

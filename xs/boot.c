@@ -2,7 +2,12 @@
  * boot.c - the glue's beginning in an interpreter.
  */
 #include "glue.h"
+#include "constant.h"
 #include "context.h"
+
+static const struct nsx_constant constants[] = {
+    { "Net::SMTP::XS::Cmd", "TIED_READ_SIZE", NSX_READ_SIZE },
+};
 
 static void
 learn(pTHX)
@@ -15,6 +20,7 @@ learn(pTHX)
 void
 nsx_glue_boot(pTHX)
 {
+    nsx_constants(aTHX_ constants, C_ARRAY_LENGTH(constants));
     nsx_context_init(aTHX);
     learn(aTHX);
 }

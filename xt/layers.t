@@ -45,7 +45,7 @@ my %of_glue = map { basename($_) => 1 } @{ $files{glue} };
 my %may_include = (
     core => sub { /$of_core/ },
     glue => sub { /$of_perl/ || $of_glue{$_} || /$of_core/ && !/$tls_core/ },
-    tls  => sub { /\A(?:api|op|openssl_glue)\.h\z/ || /$of_core/ },
+    tls  => sub { /\A(?:api|constant|op|openssl_glue)\.h\z/ || /$of_core/ },
     xsub => sub { $of_glue{$_} || $_ eq 'openssl_glue.h' },
 );
 

@@ -1,7 +1,26 @@
 /*
  * boot.c - finds the base shared object, and sees that it is of this build.
  */
+#include "constant.h"
 #include "openssl_glue.h"
+
+#define TLS "Net::SMTP::XS::TLS"
+#define STREAM "Net::SMTP::XS::TLS::Handle"
+
+static const struct nsx_constant constants[] = {
+    { TLS, "STARTED", NSX_TLS_STARTED },
+    { TLS, "FAILED", NSX_TLS_START_FAILED },
+    { TLS, "TIMED_OUT", NSX_TLS_START_TIMEOUT },
+    { TLS, "CLOSED", NSX_TLS_START_CLOSED },
+    { TLS, "WANT_READ", NSX_TLS_START_READ },
+    { TLS, "WANT_WRITE", NSX_TLS_START_WRITE },
+    { TLS, "GO_ON", NSX_TLS_START_AGAIN },
+    { STREAM, "OK", NSX_STREAM_OK },
+    { STREAM, "ENDED", NSX_STREAM_EOF },
+    { STREAM, "FAILED", NSX_STREAM_ERROR },
+    { STREAM, "WANT_READ", NSX_STREAM_WANT_READ },
+    { STREAM, "WANT_WRITE", NSX_STREAM_WANT_WRITE },
+};
 
 static const struct nsx_api_stamp wanted = NSX_API_STAMP;
 
@@ -35,4 +54,5 @@ nsx_openssl_boot(pTHX)
                          "Net::SMTP::XS: %s. Install both from one build",
                    why);
     nsx_base = base;
+    nsx_constants(aTHX_ constants, C_ARRAY_LENGTH(constants));
 }

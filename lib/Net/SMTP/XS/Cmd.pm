@@ -24,9 +24,6 @@ use constant {
     CMD_ERROR   => 5,
 };
 
-# Octets taken from a tied handle at a time.
-use constant TIED_READ_SIZE => 16_384;
-
 # Debug levels of classes.
 my %class_debug;
 
@@ -136,7 +133,7 @@ sub _tied_pending {
 
 sub _tied_read {
     my ($cmd) = @_;
-    my $n     = sysread $cmd, my $octets, TIED_READ_SIZE;
+    my $n     = sysread $cmd, my $octets, TIED_READ_SIZE();
     return defined $n ? $octets : undef;
 }
 

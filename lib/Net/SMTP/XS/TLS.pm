@@ -19,16 +19,8 @@ use Scalar::Util ();
 
 our @CARP_NOT = qw(Net::SMTP::XS Net::SMTP::XS::TLS::Context);
 
-# What _start answers: enum nsx_tls_started.
-use constant {
-    STARTED    => 0,
-    FAILED     => 1,
-    TIMED_OUT  => 2,
-    CLOSED     => 3,
-    WANT_READ  => 4,    # these only in steps
-    WANT_WRITE => 5,
-    GO_ON      => 6,
-};
+# What _start answers is enum nsx_tls_started (STARTED, FAILED, TIMED_OUT, CLOSED; in
+# steps also WANT_READ, WANT_WRITE, GO_ON), whose constants the shared object makes.
 
 # --- errors ------------------------------------------------------------------
 

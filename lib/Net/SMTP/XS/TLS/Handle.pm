@@ -7,12 +7,13 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp         ();
-use Errno        ();
+use Carp  ();
+use Errno ();
+use Net::SMTP::XS::OpenSSL;
 use Scalar::Util ();
 
-# What the XSUBs answer: enum nsx_stream.
-use constant { OK => 0, ENDED => 1, FAILED => 2, WANT_READ => 3, WANT_WRITE => 4 };
+# What the XSUBs answer is enum nsx_stream (OK, ENDED, FAILED, WANT_READ, WANT_WRITE),
+# whose constants the shared object makes.
 
 # IO::Socket::SSL's SSL_WANT_READ and SSL_WANT_WRITE.
 my %want = (
