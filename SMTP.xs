@@ -3,10 +3,12 @@
  * is in csrc/.
  */
 #include "glue.h"
+#include "dial.h"
 #include "dialogue.h"
 #include "message.h"
 #include "operation.h"
 #include "outcome.h"
+#include "plain.h"
 #include "result.h"
 
 /* Returns one value.  The call that makes it may move Perl's stack, so the
@@ -837,7 +839,9 @@ recipient(self, ...)
     argc = items - 1;
     args = arguments(aTHX_ ax, items, 1, 1);
     opts = take_options(aTHX_ &op, &argc, args, &skip_bad);
-    for (i = 0, good = 0; i < argc; i++) {
+    good = 0;
+    i = skip_bad ? nsx_flight_recipients(aTHX_ &op, argc, args, opts, &good) : 0;
+    for (; i < argc; i++) {
         if (one_recipient(aTHX_ &op, args[i], opts))
             args[good++] = args[i];
         else if (!skip_bad)
@@ -966,6 +970,18 @@ quit(op, ...)
     count = nsx_tail_call(aTHX_ ax, op.gimme, op.self, "close", 0, NULL);
     XSRETURN(count);
 
+void
+send_message(self, ...)
+    SV *self
+  PREINIT:
+    SV *result;
+  PPCODE:
+    result = nsx_plain_send(aTHX_ self, ax + 1, items - 1);
+    if (!result)
+        result = nsx_call_function(aTHX_ "_send_message", items,
+                                   arguments(aTHX_ ax, items, 0, 0));
+    RETURN_SV(result);
+
 SV *
 _xtext(text)
     SV *text
@@ -1074,7 +1090,7 @@ _send(op, letter)
     nsx_op_t op
     SV *letter
   PPCODE:
-    RETURN_SV(nsx_letter_send(aTHX_ &op, letter));
+    RETURN_SV(nsx_letter_send(aTHX_ &op, nsx_letter_of(aTHX_ letter)));
 
 # (what to wait for, until when in milliseconds of the clock), or nothing at the
 # end.
@@ -1100,7 +1116,7 @@ _finish(op, letter)
     nsx_work_t op
     SV *letter
   PPCODE:
-    RETURN_SV(nsx_letter_finish(aTHX_ &op, letter));
+    RETURN_SV(nsx_letter_finish(aTHX_ &op, nsx_letter_of(aTHX_ letter)));
 
 void
 _cancel(letter)
@@ -1176,3 +1192,5 @@ _clock()
     RETVAL
 
 INCLUDE: xs/result.xsi
+
+INCLUDE: xs/dial.xsi

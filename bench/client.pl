@@ -22,6 +22,7 @@ my %WORK = (
     messages   => sub { messages(body(1024), 1) },
     calls      => \&calls,
     recipients => sub { messages(body(1024), 50) },
+    skipbad    => \&skipbad,
     rounds_1   => sub { messages(body(1024), 1) },
     rounds_20  => sub { messages(body(1024), 20) },
     rounds_100 => sub { messages(body(1024), 100) },
@@ -124,6 +125,21 @@ sub messages {
     measure(sub {
         for (1 .. $messages || $count) {
             methods($smtp, $recipients, $body);
+        }
+    });
+    $smtp->quit;
+}
+
+# COUNT messages to 50 recipients of which the refused ones are skipped.
+sub skipbad {
+    my $smtp = dial();
+    my $body = body(1024);
+    my @to   = ($TO) x 50;
+    measure(sub {
+        for (1 .. $count) {
+            $smtp->mail($FROM) or die $smtp->message;
+            $smtp->to(@to, { SkipBad => 1 }) == @to or die $smtp->message;
+            $smtp->data && $smtp->datasend($body) && $smtp->dataend or die $smtp->message;
         }
     });
     $smtp->quit;

@@ -1,12 +1,13 @@
 /*
  * rawc - the least an SMTP client can do: the measure for all others.
  *
- *   rawc PORT MESSAGES SIZE RECIPIENTS
+ *   rawc PORT MESSAGES SIZE RECIPIENTS [ahead]
  *
  * Sends MESSAGES messages of SIZE octets over one connection to 127.0.0.1, in
  * lockstep, with TCP_NODELAY.  The body is prepared in advance and goes out
  * with its final dot; a reply is read up to the end of its last line and not
- * parsed further.  Prints "wall N cpu N": microseconds, the connection's
+ * parsed further.  With "ahead" all RCPT of a message are one write, and then
+ * their replies are read.  Prints "wall N cpu N": microseconds, the connection's
  * set-up not included.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -113,14 +114,52 @@ make_body(size_t size, size_t *len)
     return body;
 }
 
+static const char rcpt[] = "RCPT TO:<recipient@example.com>\r\n";
+
+/* Replies of one line each, counted by their ends. */
 static void
-send_message(int fd, long recipients, const char *body, size_t len)
+get_replies(int fd, long n)
+{
+    char buf[REPLY_SIZE];
+    const char *p;
+
+    while (n > 0) {
+        ssize_t got = read(fd, buf, sizeof buf);
+
+        if (got <= 0)
+            die("read");
+        for (p = buf; (p = memchr(p, '\n', (size_t)(buf + got - p))); p++)
+            n--;
+    }
+}
+
+static void
+name_ahead(int fd, long recipients)
+{
+    size_t len = sizeof rcpt - 1;
+    char *all = malloc((size_t)recipients * len);
+    long i;
+
+    if (!all)
+        die("malloc");
+    for (i = 0; i < recipients; i++)
+        memcpy(all + (size_t)i * len, rcpt, len);
+    put(fd, all, (size_t)recipients * len);
+    free(all);
+    get_replies(fd, recipients);
+}
+
+static void
+send_message(int fd, long recipients, int ahead, const char *body, size_t len)
 {
     long i;
 
     say(fd, "MAIL FROM:<sender@example.com>\r\n", '2');
-    for (i = 0; i < recipients; i++)
-        say(fd, "RCPT TO:<recipient@example.com>\r\n", '2');
+    if (ahead)
+        name_ahead(fd, recipients);
+    else
+        for (i = 0; i < recipients; i++)
+            say(fd, rcpt, '2');
     say(fd, "DATA\r\n", '3');
     put(fd, body, len);
     get_reply(fd, '2');
@@ -144,7 +183,7 @@ main(int argc, char **argv)
     char *body;
     int fd;
 
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     messages = atol(argv[2]);
     recipients = atol(argv[4]);
@@ -156,7 +195,7 @@ main(int argc, char **argv)
     wall = microseconds(CLOCK_MONOTONIC);
     cpu = microseconds(CLOCK_PROCESS_CPUTIME_ID);
     for (i = 0; i < messages; i++)
-        send_message(fd, recipients, body, len);
+        send_message(fd, recipients, argc > 5, body, len);
     cpu = microseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     wall = microseconds(CLOCK_MONOTONIC) - wall;
 

@@ -3,6 +3,8 @@
  */
 #include "nsx_command.h"
 
+#include <string.h>
+
 void
 nsx_command_begin(struct nsx_buf *out)
 {
@@ -68,4 +70,18 @@ nsx_command_end(struct nsx_buf *out, struct nsx_error *e)
     to[1] = '\n';
     nsx_buf_commit(out, 2);
     return NSX_OK;
+}
+
+size_t
+nsx_decimal(uint64_t number, char out[NSX_DIGITS])
+{
+    char digits[NSX_DIGITS];
+    size_t at = NSX_DIGITS;
+
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    memcpy(out, digits + at, NSX_DIGITS - at);
+    return NSX_DIGITS - at;
 }

@@ -8,6 +8,8 @@
 #ifndef NSX_COMMAND_H
 #define NSX_COMMAND_H
 
+#include <stdint.h>
+
 #include "nsx_buf.h"
 
 /* Starts a command in out, which is emptied first. */
@@ -22,6 +24,10 @@ nsx_status nsx_command_word(struct nsx_buf *out, int first, const char *word,
 /* Appends to the last word, under the same rule. */
 nsx_status nsx_command_append(struct nsx_buf *out, const char *text, size_t len,
                               struct nsx_error *e);
+
+/* A number in decimal digits: how many stand in out, no NUL. */
+#define NSX_DIGITS 20u
+size_t nsx_decimal(uint64_t number, char out[NSX_DIGITS]);
 
 /* Appends CRLF. */
 nsx_status nsx_command_end(struct nsx_buf *out, struct nsx_error *e);

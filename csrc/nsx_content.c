@@ -52,6 +52,20 @@ start(struct nsx_content *b, enum nsx_framing framing)
     b->at_end = b->is_done = b->has_held = 0;
 }
 
+int
+nsx_cr_rule_find(const char *name, size_t len, enum nsx_cr_rule *out)
+{
+    static const char *const names[] = { "", "convert", "refuse" };
+    size_t i;
+
+    for (i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0) {
+            *out = (enum nsx_cr_rule)i;
+            return 1;
+        }
+    return 0;
+}
+
 void
 nsx_content_init(struct nsx_content *b, const struct nsx_source *source,
                  enum nsx_cr_rule cr_rule, enum nsx_framing framing)

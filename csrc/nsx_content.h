@@ -33,6 +33,10 @@ enum nsx_cr_rule {
     NSX_CR_REFUSE    /* the body cannot be sent: NSX_E_BARE_CR */
 };
 
+/* Of what callers write: "convert", "refuse", or "" to pass it.  1, or 0 with
+ * *out unchanged. */
+int nsx_cr_rule_find(const char *name, size_t len, enum nsx_cr_rule *out);
+
 enum nsx_framing {
     NSX_FRAME_DATA = 0, /* CRLF line ends, dots doubled, CRLF "." CRLF */
     NSX_FRAME_BDAT,     /* CRLF line ends, CRLF after the last line */

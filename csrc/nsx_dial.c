@@ -201,6 +201,14 @@ fail(struct nsx_dial *d)
     return NSX_ERROR;
 }
 
+static nsx_status
+timed_out(struct nsx_dial *d)
+{
+    (void)nsx_error_errno(&d->error, ETIMEDOUT, "nsx_dial");
+    d->error.code = NSX_E_TIMEOUT;
+    return NSX_ERROR;
+}
+
 nsx_status
 nsx_dial_step(struct nsx_dial *d)
 {
@@ -212,7 +220,7 @@ nsx_dial_step(struct nsx_dial *d)
         got = d->error.code == NSX_E_NONE ? step_stage(d) : NSX_ERROR;
     while (got == NSX_AGAIN);
     if (got != NSX_OK && got != NSX_ERROR && nsx_clock_ms() >= d->deadline)
-        got = nsx_error_set(&d->error, NSX_E_TIMEOUT, "nsx_dial", NULL);
+        got = timed_out(d);
     if (got == NSX_ERROR)
         return fail(d);
     d->want = got;

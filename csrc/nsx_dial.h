@@ -67,7 +67,7 @@ nsx_status nsx_dial_init(struct nsx_dial *d, const struct nsx_dial_plan *plan,
 void nsx_dial_free(struct nsx_dial *d);
 
 /* Does what can be done now.  NSX_ERROR: d->error says why; NSX_E_TIMEOUT after
- * the deadline (while connecting: NSX_E_IO with ETIMEDOUT). */
+ * the deadline (while connecting: NSX_E_IO), sys_errno ETIMEDOUT. */
 nsx_status nsx_dial_step(struct nsx_dial *d);
 
 /* 1 while the caller is to find the addresses of nsx_dial_host. */

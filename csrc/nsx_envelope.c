@@ -12,13 +12,12 @@
 #include "nsx_xtext.h"
 
 enum {
-    FIRST_ROOM = 8,    /* recipients */
-    MAX_ENVID = 100,   /* RFC 3461 4.4 */
-    MAX_ORCPT = 500,   /* RFC 3461 4.2 */
-    MAX_SECONDS = 9,   /* digits; RFC 2852 4, 4865 5 */
-    MAX_SIZE = 20,     /* digits, RFC 1870 4 */
-    SHOWN_VALUE = 100, /* octets of a wrong value that its error shows */
-    NUMBER_ROOM = 32
+    FIRST_ROOM = 8,   /* recipients */
+    MAX_ENVID = 100,  /* RFC 3461 4.4 */
+    MAX_ORCPT = 500,  /* RFC 3461 4.2 */
+    MAX_SECONDS = 9,  /* digits; RFC 2852 4, 4865 5 */
+    MAX_SIZE = 20,    /* digits, RFC 1870 4 */
+    SHOWN_VALUE = 100 /* octets of a wrong value that its error shows */
 };
 
 static const char *
@@ -312,15 +311,25 @@ nsx_option_find(const char *name, size_t len)
 static const struct nsx_stretch not_given = { NSX_NOT_GIVEN, 0 };
 
 void
-nsx_envelope_init(struct nsx_envelope *v)
+nsx_envelope_clear(struct nsx_envelope *v)
 {
     int o;
 
-    memset(v, 0, sizeof *v);
-    nsx_buf_init(&v->texts, NSX_MAX_ENVELOPE);
+    nsx_buf_clear(&v->texts);
     v->from = not_given;
     for (o = 0; o < NSX_OPT_COUNT_; o++)
         v->value[o] = not_given;
+    v->count = 0;
+    v->has_utf8 = 0;
+    v->idn_help = NULL;
+}
+
+void
+nsx_envelope_init(struct nsx_envelope *v)
+{
+    memset(v, 0, sizeof *v);
+    nsx_buf_init(&v->texts, NSX_MAX_ENVELOPE);
+    nsx_envelope_clear(v);
 }
 
 void
@@ -510,6 +519,13 @@ nsx_path_need(const char *path, size_t n)
     if (!is_ascii(path, domain_at(path, n)))
         return NSX_NEED_UTF8;
     return is_ascii(path, n) ? NSX_NEED_NOTHING : NSX_NEED_LABELS;
+}
+
+const char *
+nsx_envelope_path(const struct nsx_envelope *v, size_t i, size_t *len)
+{
+    *len = v->rcpts[i].path.len;
+    return textual(v, &v->rcpts[i].path);
 }
 
 const char *
@@ -824,14 +840,14 @@ static void
 add_size(struct line *l, const struct nsx_envelope *v, const struct nsx_caps *c,
          const struct nsx_size_facts *body)
 {
-    char text[NUMBER_ROOM];
+    char digits[NSX_DIGITS];
 
     if (is_given(&v->value[NSX_OPT_SIZE])) {
         add_option(l, v, c, NSX_OPT_SIZE, " SIZE=", 0);
     }
     else if (body->size != NSX_SIZE_UNKNOWN && nsx_caps_has(c, NSX_CAP_SIZE)) {
-        (void)snprintf(text, sizeof text, " SIZE=%" PRIu64, body->size);
-        add_str(l, text);
+        add_str(l, " SIZE=");
+        add(l, digits, nsx_decimal(body->size, digits));
     }
 }
 

@@ -68,6 +68,9 @@ struct nsx_envelope {
 void nsx_envelope_init(struct nsx_envelope *v);
 void nsx_envelope_free(struct nsx_envelope *v);
 
+/* As after init, but the memory stays for the next one. */
+void nsx_envelope_clear(struct nsx_envelope *v);
+
 /* The sender, and one more recipient (index count - 1): a path with its angle
  * brackets, "<>" for a sender alone.  Control characters and angle brackets
  * inside it (but in quoted strings) are NSX_E_ARGUMENT; also NSX_E_NOMEM. */
@@ -93,6 +96,10 @@ enum nsx_need {
     NSX_NEED_UTF8         /* SMTPUTF8 alone */
 };
 enum nsx_need nsx_path_need(const char *path, size_t n);
+
+/* The path of recipient i, with its angle brackets. */
+const char *nsx_envelope_path(const struct nsx_envelope *v, size_t i,
+                              size_t *len);
 
 /* The domain of recipient i: what follows the last '@', or nothing. */
 const char *nsx_envelope_domain(const struct nsx_envelope *v, size_t i,

@@ -37,6 +37,11 @@
 /* A buffer that is empty keeps no more memory than this. */
 #define NSX_IDLE_BUFFER 1024u
 
+/* What a message keeps for the next one: room for recipients, octets of each of
+ * its buffers. */
+#define NSX_IDLE_RECIPIENTS 64u
+#define NSX_IDLE_TEXT 4096u
+
 /* What is kept of EHLO's answer: a word, NUL included; the mechanisms of AUTH;
  * the greatest number of LIMITS (RFC 9422 3: six digits). */
 #define NSX_MAX_CAP_WORD 40u

@@ -7,22 +7,77 @@
 
 static const struct nsx_enhanced no_code = { 0, 0, 0 };
 
-void
-nsx_message_init(struct nsx_message *m)
+static int
+is_name(const char *name, size_t len, const char *of)
 {
-    memset(m, 0, sizeof *m);
-    nsx_envelope_init(&m->envelope);
-    nsx_buf_init(&m->text, 2 * NSX_MAX_REPLY);
-    nsx_buf_init(&m->last, NSX_MAX_OUTCOME_TEXT);
+    return strlen(of) == len && memcmp(name, of, len) == 0;
+}
+
+int
+nsx_pace_find(const char *name, size_t len, enum nsx_pace *out)
+{
+    if (is_name(name, len, "envelope"))
+        *out = NSX_PACE_ENVELOPE;
+    else if (is_name(name, len, "message"))
+        *out = NSX_PACE_MESSAGE;
+    else if (len == 0 || is_name(name, len, "0"))
+        *out = NSX_PACE_LOCKSTEP;
+    else
+        return 0;
+    return 1;
+}
+
+static void
+begin_rules(struct nsx_message *m)
+{
     m->rules.chunking = 1;
     m->rules.deadline = NSX_NEVER;
 }
 
 void
+nsx_message_init(struct nsx_message *m)
+{
+    memset(m, 0, sizeof *m);
+    nsx_envelope_init(&m->envelope);
+    nsx_outcome_init(&m->outcome);
+    nsx_buf_init(&m->text, 2 * NSX_MAX_REPLY);
+    nsx_buf_init(&m->last, NSX_MAX_OUTCOME_TEXT);
+    begin_rules(m);
+}
+
+/* What a message of common size needs, so that one that was large does not
+ * keep its memory. */
+static int
+is_common(const struct nsx_message *m)
+{
+    return m->envelope.room <= NSX_IDLE_RECIPIENTS
+        && m->envelope.texts.size <= NSX_IDLE_TEXT
+        && m->outcome.texts.size <= NSX_IDLE_TEXT
+        && m->text.size <= NSX_IDLE_TEXT && m->last.size <= NSX_IDLE_TEXT
+        && m->block_room <= NSX_IDLE_TEXT;
+}
+
+void
+nsx_message_reset(struct nsx_message *m)
+{
+    const size_t kept = offsetof(struct nsx_message, rules);
+
+    if (!is_common(m)) {
+        nsx_message_free(m);
+        return;
+    }
+    nsx_message_cancel(m);
+    nsx_envelope_clear(&m->envelope);
+    nsx_buf_clear(&m->text);
+    nsx_buf_clear(&m->last);
+    memset((char *)m + kept, 0, sizeof *m - kept);
+    begin_rules(m);
+}
+
+void
 nsx_message_free(struct nsx_message *m)
 {
-    if (m->state != NSX_MESSAGE_NEW)
-        nsx_message_cancel(m);
+    nsx_message_cancel(m);
     nsx_envelope_free(&m->envelope);
     nsx_outcome_free(&m->outcome);
     nsx_buf_free(&m->text);
@@ -46,18 +101,33 @@ check(const struct nsx_message *m, struct nsx_error *e)
     return NSX_OK;
 }
 
+/* Room for what is known of each recipient. */
+static nsx_status
+ask_nobody(struct nsx_message *m, struct nsx_error *e)
+{
+    const size_t count = m->envelope.count;
+
+    if (count > m->asked_room) {
+        nsx_free(m->asked);
+        m->asked = nsx_alloc(count);
+        m->asked_room = m->asked != NULL ? count : 0;
+    }
+    if (m->asked == NULL)
+        return nsx_error_set(e, NSX_E_NOMEM, __func__, NULL);
+    memset(m->asked, ASKED_NOT, count);
+    return NSX_OK;
+}
+
 nsx_status
 nsx_message_start(struct nsx_message *m, struct nsx_session *s,
                   const struct nsx_source *source, struct nsx_error *e)
 {
     if (check(m, e) != NSX_OK
-        || nsx_outcome_init(&m->outcome, m->envelope.count, m->rules.skip_bad,
-                            e)
-            != NSX_OK)
+        || nsx_outcome_begin(&m->outcome, m->envelope.count, m->rules.skip_bad,
+                             e)
+            != NSX_OK
+        || ask_nobody(m, e) != NSX_OK)
         return NSX_ERROR;
-    m->asked = nsx_alloc(m->envelope.count);
-    if (m->asked == NULL)
-        return nsx_error_set(e, NSX_E_NOMEM, __func__, NULL);
     m->session = s;
     m->source = *source;
     m->binary = (char)nsx_envelope_is_binary(&m->envelope);
@@ -86,8 +156,11 @@ nsx_message_finish(struct nsx_message *m)
     m->session->deadline = NSX_NEVER;
     if (m->content.octets > m->octets)
         m->octets = m->content.octets;
-    nsx_free(m->block);
-    m->block = NULL;
+    if (m->block_room > NSX_IDLE_TEXT) {
+        nsx_free(m->block);
+        m->block = NULL;
+        m->block_room = 0;
+    }
 }
 
 void

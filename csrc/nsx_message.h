@@ -7,7 +7,7 @@
  *     nsx_message_start          says nothing yet, sends nothing
  *     nsx_message_step           until NSX_STEP_DONE
  *     nsx_message_result, m->outcome
- *     nsx_message_free
+ *     nsx_message_free, or _reset and the next message
  *
  * A step does a bounded amount of work, never waits, and calls nothing but the
  * source's functions.  It answers
@@ -44,6 +44,10 @@ enum nsx_pace {
     NSX_PACE_MESSAGE
 };
 
+/* Of what callers write: "envelope", "message", "0" or "" for lockstep.  1, or
+ * 0 with *out unchanged. */
+int nsx_pace_find(const char *name, size_t len, enum nsx_pace *out);
+
 struct nsx_message_rules {
     enum nsx_pace pace;
     int skip_bad;
@@ -67,24 +71,27 @@ enum nsx_message_state {
 };
 
 struct nsx_message {
+    /* Up to rules: memory that _reset keeps. */
     struct nsx_envelope envelope; /* filled by the caller before the start */
+    struct nsx_outcome outcome;   /* for reading once done */
+    struct nsx_buf text;          /* of the reply being looked at */
+    struct nsx_buf last;          /* the last reply, as it came */
+    char *block;                  /* what the body is framed into */
+    unsigned char *asked;         /* a recipient each, see nsx_message_priv.h */
+    size_t block_room, asked_room;
+
     struct nsx_message_rules rules;
-    struct nsx_outcome outcome; /* for reading once done */
     struct nsx_content content;
     struct nsx_source source;
     struct nsx_memory chunk;      /* of a body whose size nobody knows */
     struct nsx_session *session;  /* borrowed from start to done */
     struct nsx_message *follower; /* its envelope may go behind our end */
     struct nsx_refusal refusal;
-    struct nsx_buf text;  /* of the reply being looked at */
-    struct nsx_buf last;  /* the last reply, as it came */
-    char *block;          /* what the body is framed into */
-    unsigned char *asked; /* a recipient each, see nsx_message_priv.h */
-    nsx_errcode local;    /* see nsx_message_result */
-    size_t next;          /* recipient to be asked next */
-    size_t in_flight;     /* RCPTs not answered */
-    size_t taken;         /* accepted in this transaction */
-    size_t ends;          /* replies to the end of this one's data */
+    nsx_errcode local; /* see nsx_message_result */
+    size_t next;       /* recipient to be asked next */
+    size_t in_flight;  /* RCPTs not answered */
+    size_t taken;      /* accepted in this transaction */
+    size_t ends;       /* replies to the end of this one's data */
     size_t chunk_len;
     uint64_t sent_before; /* session->sent at the start */
     uint64_t octets;
@@ -105,6 +112,9 @@ void nsx_message_init(struct nsx_message *m);
 /* Frees all but the session and the source's ctx; a message under way is
  * first cancelled.  There are no secrets in it. */
 void nsx_message_free(struct nsx_message *m);
+
+/* The same, but memory of a common size is kept for the next message. */
+void nsx_message_reset(struct nsx_message *m);
 
 /* Takes the envelope and the rules as they are now.  source is copied, its ctx
  * borrowed until DONE; one that can be rewound makes a body whose size is

@@ -3,14 +3,11 @@
  */
 #include "nsx_message_priv.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "nsx_command.h"
 
 enum {
-    BDAT_ROOM = 48,
     LEAST_BLOCK = 512,
     DATA_INDEX = 0
 };
@@ -149,11 +146,22 @@ block_size(const struct nsx_message *m)
 }
 
 static int
+has_block(struct nsx_message *m)
+{
+    const size_t size = block_size(m);
+
+    if (size > m->block_room) {
+        nsx_free(m->block);
+        m->block = nsx_alloc(size);
+        m->block_room = m->block != NULL ? size : 0;
+    }
+    return m->block != NULL;
+}
+
+static int
 restart_content(struct nsx_message *m, enum nsx_framing framing)
 {
-    if (m->block == NULL)
-        m->block = nsx_alloc(block_size(m));
-    if (m->block == NULL) {
+    if (!has_block(m)) {
         struct nsx_error e;
 
         nsx_error_reset(&e);
@@ -202,10 +210,13 @@ begin_data_body(struct nsx_message *m)
 static int
 push_bdat(struct nsx_message *m, uint64_t size, int is_last)
 {
-    char line[BDAT_ROOM];
+    static const char verb[] = "BDAT ";
+    char line[sizeof verb + NSX_DIGITS + sizeof " LAST\r\n"];
+    size_t len = sizeof verb - 1;
 
-    (void)snprintf(line, sizeof line, "BDAT %" PRIu64 "%s\r\n", size,
-                   is_last ? " LAST" : "");
+    memcpy(line, verb, len);
+    len += nsx_decimal(size, line + len);
+    strcpy(line + len, is_last ? " LAST\r\n" : "\r\n");
     return push(m, is_last ? NSX_VERB_BDAT_LAST : NSX_VERB_BDAT, line,
                 DATA_INDEX);
 }

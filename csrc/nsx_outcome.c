@@ -56,19 +56,31 @@ nsx_stage_find(const char *name, size_t len, enum nsx_stage *out)
     return i < n;
 }
 
-nsx_status
-nsx_outcome_init(struct nsx_outcome *o, size_t count, int skip_bad,
-                 struct nsx_error *e)
+void
+nsx_outcome_init(struct nsx_outcome *o)
 {
+    memset(o, 0, sizeof *o);
+    nsx_buf_init(&o->texts, NSX_MAX_OUTCOME_TEXTS);
+}
+
+nsx_status
+nsx_outcome_begin(struct nsx_outcome *o, size_t count, int skip_bad,
+                  struct nsx_error *e)
+{
+    if (count > o->room) {
+        nsx_outcome_free(o);
+        o->records = nsx_alloc(count * sizeof *o->records);
+        if (o->records == NULL)
+            return nsx_error_set(e, NSX_E_NOMEM, __func__, NULL);
+        o->room = count;
+    }
+    else {
+        memset(o->records, 0, count * sizeof *o->records);
+    }
     o->count = count;
     o->skip_bad = skip_bad;
     o->last = o->last_len = 0;
-    nsx_buf_init(&o->texts, NSX_MAX_OUTCOME_TEXTS);
-    o->records = nsx_alloc(count * sizeof *o->records);
-    if (o->records == NULL) {
-        o->count = 0;
-        return nsx_error_set(e, NSX_E_NOMEM, __func__, NULL);
-    }
+    nsx_buf_clear(&o->texts);
     return NSX_OK;
 }
 
@@ -76,9 +88,8 @@ void
 nsx_outcome_free(struct nsx_outcome *o)
 {
     nsx_free(o->records);
-    o->records = NULL;
-    o->count = 0;
     nsx_buf_free(&o->texts);
+    nsx_outcome_init(o);
 }
 
 /* --- enhanced codes ------------------------------------------------------ */

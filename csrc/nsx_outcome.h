@@ -53,7 +53,7 @@ struct nsx_record {
 
 struct nsx_outcome {
     struct nsx_record *records; /* count of them, in the order given */
-    size_t count;
+    size_t count, room;
     struct nsx_buf texts;
     uint32_t last, last_len; /* the text kept last */
     int skip_bad;
@@ -67,10 +67,14 @@ const char *nsx_stage_name(enum nsx_stage s);
 int nsx_fate_find(const char *name, size_t len, enum nsx_fate *out);
 int nsx_stage_find(const char *name, size_t len, enum nsx_stage *out);
 
-/* count pending records.  NSX_ERROR: NSX_E_NOMEM. */
-nsx_status nsx_outcome_init(struct nsx_outcome *o, size_t count, int skip_bad,
-                            struct nsx_error *e);
+/* No records yet. */
+void nsx_outcome_init(struct nsx_outcome *o);
 void nsx_outcome_free(struct nsx_outcome *o);
+
+/* Begins anew with count pending records, in the memory that is there where it
+ * is enough.  NSX_ERROR: NSX_E_NOMEM. */
+nsx_status nsx_outcome_begin(struct nsx_outcome *o, size_t count, int skip_bad,
+                             struct nsx_error *e);
 
 /* Fills a record, all but its fate, from a reply: code and the text of its
  * lines, codes removed, joined by LF.  An enhanced code of the reply's own

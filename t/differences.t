@@ -337,6 +337,7 @@ slow-reply             t/oracle-defects.t  a drip of octets does not evade Timeo
 slow-reply             t/oracle-defects.t  nor does a drip of lines
 endless-reply          t/oracle-defects.t  a reply has an end
 long-line              t/oracle-defects.t  a line has an end
+skipbad-flight         t/flight.t          fifty recipients take one flight
 skipbad-dead-server    t/oracle-defects.t  SkipBad waits once for a dead server
 failed-datasend        t/oracle-defects.t  no hole in the data after a timeout
 write-timeout-reply    t/oracle-defects.t  a command that was not sent has no reply to wait for

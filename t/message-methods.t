@@ -244,6 +244,23 @@ subtest 'the engine and the methods say the same' => sub {
     }
 };
 
+{
+    package KeepsCR;    # as IO::Socket::SSL's getline does
+    our @ISA = ('Net::SMTP::XS');
+    sub getline { my $self = shift; my $line = $self->SUPER::getline; return defined $line ? $line =~ s/\r?\n\z/\r\n/r : () }
+}
+
+subtest 'lines that keep their CR' => sub {
+    my $server = NSX::Test::Server->start(smtp => { extensions => [ 'LIMITS RCPTMAX=1', 'SIZE 30' ] });
+    my $smtp = NSX::Test::Message::connect_to('KeepsCR', $server);
+    my $result = $smtp->send_message(message_of(To => [ 'bob@test', 'carol@test' ], SkipBad => 1));
+    is "$result", 'accepted (2 accepted): 250 queued', 'the reply without it';
+    is $result->transactions, 2, 'the limit without it';
+    is $smtp->send_message(message_of(Data => 'x' x 40))->enhanced, '5.3.4', 'and the size';
+    $smtp->quit;
+    is taken($server), 2, 'delivered';
+};
+
 for my $class (@NSX::Test::Message::CLASSES) {
     subtest "$class: Data that changes while it is sent" => sub {
         my $server = server();

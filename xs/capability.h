@@ -12,4 +12,7 @@ SV *nsx_upper(pTHX_ SV *keyword);
 /* EHLO's answer: fills the object's capability hash from lines. */
 void nsx_learn_capabilities(pTHX_ struct nsx_op *op, I32 count, SV **lines);
 
+/* Makes the session's caps those of the hash, as it is now: scripts edit it. */
+void nsx_known_capabilities(pTHX_ struct nsx_op *op);
+
 #endif

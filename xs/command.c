@@ -89,7 +89,7 @@ nsx_make_ready(pTHX_ struct nsx_op *op)
         return 0;
     if (nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
         finish_message(aTHX_ op);
-    if (op->obj->owed)
+    if (nsx_owes(op->obj))
         return pass_owed_reply(aTHX_ op);
     return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
 }
@@ -149,12 +149,12 @@ nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
         return 0;
     in_data = nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH);
     settle_words(aTHX_ argc, argv,
-                 in_data || op->obj->owed || is_observed(aTHX_ op));
+                 in_data || nsx_owes(op->obj) || is_observed(aTHX_ op));
     if (in_data)
         finish_message(aTHX_ op);
     if (argc == 0)
         return 1;
-    if (op->obj->owed && !pass_owed_reply(aTHX_ op))
+    if (nsx_owes(op->obj) && !pass_owed_reply(aTHX_ op))
         return 0;
     level = nsx_debug_level(aTHX_ op);
     how = nsx_secrecy(aTHX_ op);

@@ -33,6 +33,8 @@ nsx_context_clone(pTHX)
     MY_CXT.block = NULL; /* the parent's */
     MY_CXT.block_lent = 0;
     Zero(&MY_CXT.waiting, 1, struct nsx_waiting);
+    MY_CXT.letter = NULL;
+    MY_CXT.letter_lent = 0;
 #else
     PERL_UNUSED_CONTEXT;
 #endif

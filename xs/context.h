@@ -23,7 +23,8 @@ struct nsx_methods {
     SV *order;
     U32 generation;
     unsigned char overridden[NSX_METHOD_COUNT];
-    unsigned char any; /* 1: one of them is */
+    unsigned char any;   /* 1: one of them is that is not public */
+    unsigned char sends; /* 1: one is that whole messages go through */
 };
 
 /* Classes kept; more are resolved again and again. */
@@ -41,6 +42,9 @@ typedef struct {
     char *block;                /* NSX_BLOCK_SIZE octets for bodies, or NULL */
     int block_lent;             /* 1 while a call has it */
     struct nsx_waiting waiting; /* whose octets wait in it */
+    struct letter *letter;      /* of plain messages, or NULL */
+    int letter_lent;            /* 1 while a call has it */
+    int has_results;            /* 1 once Result.pm is loaded */
 } nsx_cxt;
 
 nsx_cxt *nsx_context(pTHX);

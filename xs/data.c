@@ -65,7 +65,7 @@ guard_body(pTHX_ struct nsx_op *op, struct nsx_text *body)
         || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_DEBUG)
         || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_BARE_CR)
         || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_LAST_CH)
-        || nsx_op_tied(aTHX_ op) || op->obj->owed)
+        || nsx_op_tied(aTHX_ op) || nsx_owes(op->obj))
         nsx_text_own(aTHX_ body);
 }
 
@@ -167,7 +167,7 @@ send_part(pTHX_ struct nsx_op *op, struct nsx_text *body, int finish)
         return -1;
     if (nsx_is_closed(aTHX_ op))
         return 0;
-    if (op->obj->owed && nsx_owed_reply(aTHX_ op) != NSX_DIGIT_MORE)
+    if (nsx_owes(op->obj) && nsx_owed_reply(aTHX_ op) != NSX_DIGIT_MORE)
         return 0; /* DATA was refused, or who knows */
     handles = op->obj->handles;
     rule = bare_cr_rule(aTHX_ op, &refuse);
@@ -312,7 +312,7 @@ nsx_dataend(pTHX_ struct nsx_op *op)
         return sv_2mortal(newSViv(0));
     last = nsx_fact(aTHX_ op->gv, NSX_K_LAST_CH);
     if (!last || !SvOK(last))
-        return op->obj->owed
+        return nsx_owes(op->obj)
             ? nsx_yes_no(aTHX_ nsx_owed_reply(aTHX_ op) == NSX_DIGIT_OK)
             : sv_2mortal(newSViv(1));
     nsx_dot_init(&dot, begin_data(aTHX_ op), bare_cr_rule(aTHX_ op, &refuse));

@@ -76,11 +76,22 @@ enum nsx_digit {
     X(_STARTTLS)                                                               \
     X(timeout)
 
+/* Methods that scripts call, and that a class may have put its own in the place
+ * of: send_message does by them what it would do by itself. */
+#define NSX_PUBLIC_METHODS(X)                                                  \
+    X(mail)                                                                    \
+    X(recipient)                                                               \
+    X(data)                                                                    \
+    X(bdat)                                                                    \
+    X(bdatlast)                                                                \
+    X(reset)
+
 enum nsx_method {
 #define X(name) NSX_M_##name,
     NSX_METHODS(X)
+    NSX_PUBLIC_METHODS(X)
 #undef X
-    NSX_METHOD_COUNT
+        NSX_METHOD_COUNT
 };
 
 /* How octets reach the descriptor. */
@@ -122,6 +133,7 @@ struct nsx_object {
     enum nsx_operation operation; /* no method may be called meanwhile */
     int secret;             /* > 0 while command lines carry credentials */
     struct nsx_buf offered; /* the AUTH list of the server's last EHLO */
+    struct nsx_buf known;   /* the hash that session.caps were learned from */
 };
 
 /* A mortal copy.  (sv_mortalcopy takes the buffer of a mortal source away.) */
@@ -182,15 +194,23 @@ void nsx_watch_end(pTHX_ struct nsx_watch *watch);
 
 void nsx_api_publish(pTHX);
 
-/* --- method.c ---------------------------------------------------------- */
+/* --- class.c ----------------------------------------------------------- */
 
 void nsx_method_boot(pTHX);
 
-/* 1 when a class has none of its own in place of ours. */
+/* 1 when a class has none of its own in place of ours, save the public ones. */
 int nsx_class_is_ours(pTHX_ HV *stash);
+
+/* 1 when a class has its own in place of one that whole messages go through. */
+int nsx_class_sends(pTHX_ HV *stash);
 
 /* 1 when the object's class has a method of its own in place of ours. */
 int nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m);
+
+/* --- method.c ---------------------------------------------------------- */
+
+/* Our own Perl function or method of that name, or NULL. */
+CV *nsx_own_function(pTHX_ const char *name);
 
 /* Keeps n scalars (or NULLs) alive as long as the call's mortals.  They are
  * not made mortals themselves: the flag would follow them into a new thread. */
@@ -238,6 +258,7 @@ int nsx_addr_replaced(pTHX);
 #include "data.h"
 #include "straight.h"
 #include "lane.h"
+#include "flight.h"
 #include "command.h"
 #include "secret.h"
 #include "verb.h"

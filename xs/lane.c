@@ -6,45 +6,11 @@
 
 /* --- the reply ---------------------------------------------------------- */
 
-/* The one line of a reply, into the line that is there. */
-static int
-overwrite_line(pTHX_ AV *av, const char *text, size_t len)
-{
-    SV *line = AvFILLp(av) == 0 ? AvARRAY(av)[0] : NULL;
-
-    if (!nsx_is_own_string(line))
-        return 0;
-    (void)SvGROW(line, len + 2);
-    Copy(text, SvPVX(line), len, char);
-    SvPVX(line)[len] = '\n';
-    SvPVX(line)[len + 1] = '\0';
-    SvCUR_set(line, len + 1);
-    return 1;
-}
-
-static void
-store_code(pTHX_ SV *sv, const char *code)
-{
-    if (nsx_is_own_string(sv) && SvLEN(sv) > NSX_CODE_DIGITS) {
-        Copy(code, SvPVX(sv), NSX_CODE_DIGITS, char);
-        SvPVX(sv)[NSX_CODE_DIGITS] = '\0';
-        SvCUR_set(sv, NSX_CODE_DIGITS);
-        return;
-    }
-    sv_setpvn(sv, code, NSX_CODE_DIGITS);
-    if (SvUTF8(sv))
-        SvUTF8_off(sv);
-}
-
 /* Keeps the reply: its digit. */
 static int
 store(pTHX_ struct nsx_straight *l, const struct nsx_reply_line *line)
 {
-    store_code(aTHX_ l->fact[NSX_K_CODE], line->code);
-    if (!overwrite_line(aTHX_ l->lines, line->text, line->text_len)) {
-        av_clear(l->lines);
-        av_push(l->lines, nsx_line_sv(aTHX_ line->text, line->text_len));
-    }
+    nsx_straight_keep(aTHX_ l->fact[NSX_K_CODE], l->lines, line);
     l->obj->replies++;
     return line->code[0];
 }
@@ -104,23 +70,6 @@ exchange_generally(pTHX_ struct nsx_straight *l, const char *left, size_t n)
     return nsx_response(aTHX_ &op);
 }
 
-/* 1 when the text is an address that can be read as it stands. */
-static int
-find_path(pTHX_ struct nsx_straight *l, SV *addr, struct nsx_addr *found)
-{
-    int exact;
-
-    if (!SvPOK(addr) || SvGMAGICAL(addr) || SvROK(addr) || SvUTF8(addr)
-        || isGV(addr) || nsx_addr_replaced(aTHX)
-        || !nsx_plain_truth(aTHX_ l->fact[NSX_K_EXACT], &exact))
-        return 0;
-    if (exact)
-        nsx_addr_exact(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
-    else
-        nsx_addr_extract(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
-    return nsx_addr_is_whole(found);
-}
-
 /* Builds and sends: 1 with the reply's digit, or 0 where it is the general
  * path's. */
 static int
@@ -155,7 +104,7 @@ nsx_lane_mail(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_straight l;
 
     if (!nsx_straight_enter(aTHX_ &l, self, 0) || l.fact[NSX_K_CHUNKING]
-        || !find_path(aTHX_ &l, addr, &path)
+        || !nsx_straight_path(aTHX_ &l, addr, &path)
         || !COMMAND(&l, "MAIL FROM:", &path, NSX_DIGIT_OK, ok))
         return 0;
     l.obj->session.mails++;
@@ -169,7 +118,7 @@ nsx_lane_rcpt(pTHX_ SV *self, SV *addr, int *ok)
     struct nsx_straight l;
 
     return nsx_straight_enter(aTHX_ &l, self, 0)
-        && find_path(aTHX_ &l, addr, &path)
+        && nsx_straight_path(aTHX_ &l, addr, &path)
         && COMMAND(&l, "RCPT TO:", &path, NSX_DIGIT_OK, ok);
 }
 

@@ -2,31 +2,102 @@
  * letter.c - a message made from what the caller gave.
  */
 #include "letter.h"
+#include "context.h"
 
-static int
-letter_free(pTHX_ SV *sv, MAGIC *mg)
+/* Lets go of all that is held. */
+static void
+let_go(pTHX_ struct letter *l)
 {
-    struct letter *l = (struct letter *)(void *)mg->mg_ptr;
     SSize_t i;
 
-    PERL_UNUSED_ARG(sv);
-    if (!l)
-        return 0;
-    if (!PL_dirty) /* as perl ends the session may be gone */
-        nsx_message_free(&l->m);
     for (i = 0; l->item && i < l->count; i++)
         SvREFCNT_dec(l->item[i]);
-    nsx_free(l->item);
+    if (l->item != &l->only)
+        nsx_free(l->item);
     nsx_free(l->own);
     SvREFCNT_dec(l->piece);
     SvREFCNT_dec(l->why);
     SvREFCNT_dec((SV *)l->message);
     SvREFCNT_dec(l->glob);
     SvREFCNT_dec(l->next);
+}
+
+static int
+letter_free(pTHX_ SV *sv, MAGIC *mg)
+{
+    struct letter *l = (struct letter *)(void *)mg->mg_ptr;
+
+    PERL_UNUSED_ARG(sv);
+    if (!l)
+        return 0;
+    if (!PL_dirty) /* as perl ends the session may be gone */
+        nsx_message_free(&l->m);
+    let_go(aTHX_ l);
     nsx_free(l);
     mg->mg_ptr = NULL;
     return 0;
 }
+
+/* --- the one that plain messages use, one after the other ---------------- */
+
+static void
+free_lent(pTHX_ void *arg)
+{
+    nsx_cxt *const cxt = (nsx_cxt *)arg;
+
+    PERL_UNUSED_CONTEXT;
+    nsx_message_free(&cxt->letter->m);
+    nsx_free(cxt->letter);
+    cxt->letter = NULL;
+}
+
+static struct letter *
+new_letter(pTHX)
+{
+    struct letter *l = (struct letter *)nsx_zeroed(aTHX_ sizeof *l);
+
+    nsx_message_init(&l->m);
+    return l;
+}
+
+static void
+give_back(pTHX_ void *arg)
+{
+    dNSX_CXT;
+    struct letter *l = (struct letter *)arg;
+    const size_t kept = offsetof(struct letter, glob);
+
+    let_go(aTHX_ l);
+    if (l != NSX_CXT->letter) {
+        nsx_message_free(&l->m);
+        nsx_free(l);
+        return;
+    }
+    nsx_message_reset(&l->m);
+    memset((char *)l + kept, 0, sizeof *l - kept);
+    NSX_CXT->letter_lent = 0;
+}
+
+struct letter *
+nsx_letter_borrow(pTHX)
+{
+    dNSX_CXT;
+    struct letter *l = NSX_CXT->letter;
+
+    if (!l) {
+        l = NSX_CXT->letter = new_letter(aTHX);
+        call_atexit(free_lent, NSX_CXT);
+    }
+    else if (NSX_CXT->letter_lent) {
+        l = new_letter(aTHX);
+    }
+    if (l == NSX_CXT->letter)
+        NSX_CXT->letter_lent = 1;
+    SAVEDESTRUCTOR_X(give_back, l);
+    return l;
+}
+
+/* --- one made from Message.pm's hash -------------------------------------- */
 
 static MGVTBL letter_vtbl = {
     NULL, NULL, NULL, NULL, letter_free, NULL, nsx_owned_forget, NULL
@@ -93,35 +164,16 @@ static void
 fill_rules(pTHX_ struct nsx_message_rules *r, HV *message)
 {
     SV *deadline = nsx_field(aTHX_ message, "Deadline");
+    const char *text;
+    STRLEN len;
 
-    r->pace = (enum nsx_pace)SvIV(nsx_field(aTHX_ message, "pace"));
-    r->cr_rule = (enum nsx_cr_rule)SvIV(nsx_field(aTHX_ message, "cr_rule"));
+    text = SvPV(nsx_field(aTHX_ message, "pace"), len);
+    (void)nsx_pace_find(text, len, &r->pace);
+    text = SvPV(nsx_field(aTHX_ message, "bare_cr"), len);
+    (void)nsx_cr_rule_find(text, len, &r->cr_rule);
     r->skip_bad = nsx_flag(aTHX_ message, "SkipBad");
     r->chunking = nsx_flag(aTHX_ message, "chunking");
     r->deadline = deadline ? nsx_deadline_after(SvNV(deadline)) : NSX_NEVER;
-}
-
-/* Scripts edit the hash, so that it is what counts. */
-static void
-learn(pTHX_ struct nsx_caps *caps, GV *gv)
-{
-    SV *esmtp = nsx_fact(aTHX_ gv, NSX_K_ESMTP);
-    HV *hv;
-    HE *he;
-
-    nsx_caps_clear(caps);
-    if (!esmtp || !SvROK(esmtp) || SvTYPE(SvRV(esmtp)) != SVt_PVHV)
-        return;
-    hv = (HV *)SvRV(esmtp);
-    (void)hv_iterinit(hv);
-    while ((he = hv_iternext(hv))) {
-        STRLEN key_len, len = 0;
-        const char *key = HePV(he, key_len);
-        SV *value = HeVAL(he);
-        const char *params = SvOK(value) ? SvPV(value, len) : "";
-
-        (void)nsx_caps_add(caps, key, key_len, params, len);
-    }
 }
 
 U32
@@ -133,7 +185,7 @@ nsx_letter_begin(pTHX_ struct nsx_op *op)
 
     s->lmtp = (char)(lmtp && SvTRUE(lmtp));
     s->timeout = nsx_timeout(aTHX_ op);
-    learn(aTHX_ &s->caps, op->gv);
+    nsx_known_capabilities(aTHX_ op);
     return handles;
 }
 

@@ -13,6 +13,10 @@
  * Answers obj->handles, for the letters that are made for it. */
 U32 nsx_letter_begin(pTHX_ struct nsx_op *op);
 
+/* The interpreter's own, empty, until the scope is left; another one where that
+ * is lent already. */
+struct letter *nsx_letter_borrow(pTHX);
+
 /* A new mortal from Message.pm's hash; or a string that says what is wrong. */
 SV *nsx_letter_new(pTHX_ struct nsx_op *op, U32 handles, HV *message);
 

@@ -11,39 +11,12 @@
 int
 nsx_goes_by_methods(pTHX_ struct nsx_op *op)
 {
-    static const enum nsx_method through[] = { NSX_M_command,
-                                               NSX_M_response,
-                                               NSX_M_getline,
-                                               NSX_M_ungetline,
-                                               NSX_M_parse_response,
-                                               NSX_M_set_status,
-                                               NSX_M_DEF_REPLY_CODE,
-                                               NSX_M_debug,
-                                               NSX_M_debug_print,
-                                               NSX_M_message,
-                                               NSX_M_code,
-                                               NSX_M_status,
-                                               NSX_M_datasend,
-                                               NSX_M_rawdatasend,
-                                               NSX_M_dataend,
-                                               NSX_M__is_closed,
-                                               NSX_M__syswrite_with_timeout,
-                                               NSX_M__set_status_closed,
-                                               NSX_M__set_status_timeout,
-                                               NSX_M_supports,
-                                               NSX_M__MAIL,
-                                               NSX_M__RCPT,
-                                               NSX_M__RSET,
-                                               NSX_M__DATA,
-                                               NSX_M__BDAT };
+    HV *stash = SvOBJECT((SV *)op->gv) ? SvSTASH((SV *)op->gv) : NULL;
     AV *lines = nsx_fact_array(aTHX_ op->gv, NSX_K_LINES);
-    size_t i;
 
-    for (i = 0; i < C_ARRAY_LENGTH(through); i++)
-        if (nsx_overridden(aTHX_ op, through[i]))
-            return 1;
-    return nsx_debug_level(aTHX_ op) || nsx_op_tied(aTHX_ op)
-        || nsx_op_fd(aTHX_ op) < 0 || (lines && av_len(lines) >= 0);
+    return (stash && nsx_class_sends(aTHX_ stash)) || nsx_debug_level(aTHX_ op)
+        || nsx_op_tied(aTHX_ op) || nsx_op_fd(aTHX_ op) < 0
+        || (lines && av_len(lines) >= 0);
 }
 
 /* Of another handle nothing is touched. */
@@ -57,8 +30,16 @@ cancel(struct nsx_object *obj, struct letter *l)
         obj->ch.error = error;
 }
 
-/* After Perl code ran: 0 when the handle is another one now.  The message is
- * lost with the old one, and nothing of it may reach the new one. */
+/* The handle is another one now.  The message is lost with the old one, and
+ * nothing of it may reach the new one. */
+static void
+abandon(struct nsx_object *obj, struct letter *l)
+{
+    cancel(obj, l);
+    l->is_abandoned = 1;
+}
+
+/* After Perl code ran: 0 when that is so. */
 static int
 has_handle(pTHX_ struct nsx_op *op, struct letter *l)
 {
@@ -66,8 +47,7 @@ has_handle(pTHX_ struct nsx_op *op, struct letter *l)
     (void)nsx_op_fd(aTHX_ op);
     if (op->obj->handles == l->handles)
         return 1;
-    cancel(op->obj, l);
-    l->is_abandoned = 1;
+    abandon(op->obj, l);
     return 0;
 }
 
@@ -91,7 +71,7 @@ wanted(enum nsx_step step)
 static int
 ask_caller(pTHX_ struct letter *l, enum nsx_step step)
 {
-    SV *progress = nsx_field(aTHX_ l->message, "Progress");
+    SV *progress = l->message ? nsx_field(aTHX_ l->message, "Progress") : NULL;
     const int told = progress && nsx_letter_tell(aTHX_ l, progress);
 
     if (step != NSX_STEP_LATER)
@@ -144,8 +124,10 @@ drive(pTHX_ struct nsx_op *op, struct letter *l)
 {
     enum nsx_step step;
 
-    if (nsx_op_fd(aTHX_ op) >= 0 && !has_handle(aTHX_ op, l))
+    if (nsx_op_fd(aTHX_ op) >= 0 && op->obj->handles != l->handles) {
+        abandon(op->obj, l);
         return;
+    }
     do
         step = step_once(aTHX_ op, l);
     while (step != NSX_STEP_DONE && between_steps(aTHX_ op, l, step));
@@ -233,9 +215,8 @@ rethrow(pTHX_ const struct letter *l, nsx_errcode local, SV *why)
 }
 
 SV *
-nsx_letter_finish(pTHX_ struct nsx_op *op, SV *letter)
+nsx_letter_finish(pTHX_ struct nsx_op *op, struct letter *l)
 {
-    struct letter *l = nsx_letter_of(aTHX_ letter);
     struct nsx_message_result r;
     SV *result, *why;
 
@@ -250,10 +231,10 @@ nsx_letter_finish(pTHX_ struct nsx_op *op, SV *letter)
 }
 
 SV *
-nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter)
+nsx_letter_send(pTHX_ struct nsx_op *op, struct letter *l)
 {
-    send_guarded(aTHX_ op, nsx_letter_of(aTHX_ letter));
-    return nsx_letter_finish(aTHX_ op, letter);
+    send_guarded(aTHX_ op, l);
+    return nsx_letter_finish(aTHX_ op, l);
 }
 
 void
@@ -273,6 +254,6 @@ nsx_unready(pTHX_ struct nsx_op *op)
         return "a message is being sent";
     if (op->obj->waits || nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
         return "a message is under way: end it with dataend";
-    return op->obj->owed ? "the reply to the last command is still to come"
-                         : NULL;
+    return nsx_owes(op->obj) ? "the reply to the last command is still to come"
+                             : NULL;
 }

@@ -11,7 +11,7 @@
 int nsx_goes_by_methods(pTHX_ struct nsx_op *op);
 
 /* Sends it: its result, a mortal.  Dies as the caller's code died. */
-SV *nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter);
+SV *nsx_letter_send(pTHX_ struct nsx_op *op, struct letter *l);
 
 /* The same in parts, for who must not wait.  step does what can be done in some
  * milliseconds: DONE; WANT_...; AGAIN: call it at once; LATER: when the
@@ -21,7 +21,7 @@ SV *nsx_letter_send(pTHX_ struct nsx_op *op, SV *letter);
 enum nsx_step nsx_letter_step(pTHX_ struct nsx_op *op, SV *letter,
                               int64_t *until);
 void nsx_letter_cancel(pTHX_ SV *letter);
-SV *nsx_letter_finish(pTHX_ struct nsx_op *op, SV *letter);
+SV *nsx_letter_finish(pTHX_ struct nsx_op *op, struct letter *l);
 
 /* Why no operation can begin: something must be waited for first; or NULL. */
 const char *nsx_unready(pTHX_ struct nsx_op *op);

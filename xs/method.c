@@ -1,23 +1,12 @@
 /*
- * method.c - which methods of an object's class are ours, and calling those
- * that are not.
- *
- * A class is resolved once an interpreter, and again when Perl says that its
- * methods may have changed: the generations of UNIVERSAL, of what the class
- * inherits and of the class itself only ever grow, so their sum is a stamp of
- * all three.
+ * method.c - a call's context, calling methods and functions, and whether a
+ * script put another _addr in the place of ours.
  */
 #include "glue.h"
 #include "context.h"
 
-static const char *const method_names[NSX_METHOD_COUNT] = {
-#define X(name) #name,
-    NSX_METHODS(X)
-#undef X
-};
-
-static CV *
-own_function(pTHX_ const char *name)
+CV *
+nsx_own_function(pTHX_ const char *name)
 {
     SV *full = sv_2mortal(newSVpvf("Net::SMTP::XS::Cmd::%s", name));
     CV *cv = get_cv(SvPV_nolen(full), 0);
@@ -27,106 +16,6 @@ own_function(pTHX_ const char *name)
         cv = get_cv(SvPV_nolen(full), 0);
     }
     return cv;
-}
-
-static void
-remember_default(pTHX_ struct nsx_default *def, const char *name)
-{
-    CV *cv = own_function(aTHX_ name);
-
-    def->xsub = cv && CvISXSUB(cv) ? CvXSUB(cv) : NULL;
-    def->index = def->xsub ? CvXSUBANY(cv).any_i32 : 0;
-    def->cv = def->xsub ? NULL : cv;
-}
-
-void
-nsx_method_boot(pTHX)
-{
-    dNSX_CXT;
-    int m;
-
-    for (m = 0; m < NSX_METHOD_COUNT; m++)
-        remember_default(aTHX_ &NSX_CXT->defaults[m], method_names[m]);
-    NSX_CXT->defaults[NSX_M_timeout].cv = get_cv("IO::Socket::timeout", 0);
-    Zero(NSX_CXT->classes, NSX_CLASSES, struct nsx_methods);
-    NSX_CXT->class_at = 0;
-}
-
-static int
-is_default(const struct nsx_default *def, CV *cv)
-{
-    if (!cv)
-        return 0;
-    if (def->xsub)
-        return CvISXSUB(cv) && CvXSUB(cv) == def->xsub
-            && CvXSUBANY(cv).any_i32 == def->index;
-    return cv == def->cv;
-}
-
-static void
-resolve(pTHX_ struct nsx_methods *class, HV *stash, U32 generation)
-{
-    dNSX_CXT;
-    SV *old = class->order;
-    int m;
-
-    for (m = 0; m < NSX_METHOD_COUNT; m++) {
-        GV *gv = gv_fetchmethod_autoload(stash, method_names[m], FALSE);
-
-        class->overridden[m] =
-            !is_default(&NSX_CXT->defaults[m],
-                        gv && isGV_with_GP(gv) ? GvCV(gv) : NULL);
-    }
-    class->any = memchr(class->overridden, 1, sizeof class->overridden) != NULL;
-    class->order = SvREFCNT_inc((SV *)mro_get_linear_isa(stash));
-    class->generation = generation;
-    SvREFCNT_dec(old);
-}
-
-/* The entry of a class: as it is kept, or resolved into its old place, else
- * into that after the last. */
-static struct nsx_methods *
-find_class(pTHX_ HV *stash)
-{
-    dNSX_CXT;
-    const struct mro_meta *meta = HvMROMETA(stash);
-    const U32 generation = PL_sub_generation + meta->cache_gen + meta->pkg_gen;
-    struct nsx_methods *class = &NSX_CXT->classes[NSX_CXT->class_at];
-    int i;
-
-    for (i = 0; i < NSX_CLASSES; i++) {
-        if (class->order && class->order == meta->mro_linear_current)
-            break;
-        NSX_CXT->class_at = (NSX_CXT->class_at + 1) % NSX_CLASSES;
-        class = &NSX_CXT->classes[NSX_CXT->class_at];
-    }
-    if (i == NSX_CLASSES) {
-        NSX_CXT->class_at = (NSX_CXT->class_at + 1) % NSX_CLASSES;
-        class = &NSX_CXT->classes[NSX_CXT->class_at];
-    }
-    if (i == NSX_CLASSES || class->generation != generation)
-        resolve(aTHX_ class, stash, generation);
-    return class;
-}
-
-int
-nsx_class_is_ours(pTHX_ HV *stash)
-{
-    return HvNAME(stash) && !find_class(aTHX_ stash)->any;
-}
-
-int
-nsx_overridden(pTHX_ struct nsx_op *op, enum nsx_method m)
-{
-    const char *name;
-    HV *stash = SvOBJECT((SV *)op->gv) ? SvSTASH((SV *)op->gv) : NULL;
-
-    if (!stash)
-        return 0;
-    name = HvNAME(stash);
-    if (!name) /* undef %Class:: took its methods, and its name */
-        return 1;
-    return find_class(aTHX_ stash)->overridden[m];
 }
 
 /*
@@ -262,7 +151,7 @@ name_line_of_call(pTHX_ SV *copy)
 SV *
 nsx_call_function(pTHX_ const char *name, I32 argc, SV **argv)
 {
-    CV *cv = own_function(aTHX_ name);
+    CV *cv = nsx_own_function(aTHX_ name);
     SV *ret, *copy = sv_newmortal();
 
     if (!cv) /* as the interpreter ends, say */

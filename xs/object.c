@@ -16,6 +16,7 @@ object_new(pTHX)
     nsx_session_init(&obj->session, &obj->ch);
     nsx_buf_init(&obj->out, NSX_MAX_COMMAND);
     nsx_buf_init(&obj->offered, NSX_MAX_REPLY);
+    nsx_buf_init(&obj->known, NSX_MAX_REPLY);
     obj->owner = nsx_process_id();
     return obj;
 }
@@ -27,6 +28,7 @@ object_free(struct nsx_object *obj)
     nsx_channel_free(&obj->ch);
     nsx_buf_wipe(&obj->out);
     nsx_buf_free(&obj->offered);
+    nsx_buf_free(&obj->known);
     nsx_free(obj);
 }
 
@@ -72,7 +74,8 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
     obj->inherited = old->inherited || old->ch.transport != NULL;
     obj->owed = old->owed;
     obj->session.mails = old->session.mails;
-    obj->torn = old->torn || old->operation != NSX_OPERATION_NONE
+    obj->torn = old->torn || nsx_session_outstanding(&old->session) > 0
+        || old->operation != NSX_OPERATION_NONE
         || old->ch.error.code != NSX_E_NONE;
     (void)nsx_buf_append(&obj->offered, nsx_buf_data(&old->offered),
                          old->offered.len);

@@ -27,11 +27,27 @@ given_to(pTHX_ void *ctx, size_t i, struct nsx_given *given)
     given_of(aTHX_ nsx_field(aTHX_ to, "address"), given);
 }
 
+/* Of a plain message: what stands between the brackets. */
+static void
+given_path(pTHX_ void *ctx, size_t i, struct nsx_given *given)
+{
+    const struct nsx_envelope *v = (const struct nsx_envelope *)ctx;
+
+    PERL_UNUSED_CONTEXT;
+    given->text = nsx_envelope_path(v, i, &given->len) + 1;
+    given->len -= 2;
+    given->is_utf8 = 0;
+}
+
 SV *
 nsx_outcome_result(pTHX_ struct letter *l, const struct nsx_message_result *r)
 {
-    return nsx_result_new(aTHX_ &l->m.outcome, r,
-                          (double)r->elapsed_us / US_A_SECOND, given_to,
+    const double elapsed = (double)r->elapsed_us / US_A_SECOND;
+
+    if (!l->message)
+        return nsx_result_new(aTHX_ &l->m.outcome, r, elapsed, given_path,
+                              &l->m.envelope);
+    return nsx_result_new(aTHX_ &l->m.outcome, r, elapsed, given_to,
                           SvRV(nsx_field(aTHX_ l->message, "to")));
 }
 
@@ -116,7 +132,8 @@ nsx_outcome_from_perl(pTHX_ HV *facts)
     SV *result;
     size_t i;
 
-    if (nsx_outcome_init(&o, count, nsx_flag(aTHX_ facts, "skip_bad"), &e)
+    nsx_outcome_init(&o);
+    if (nsx_outcome_begin(&o, count, nsx_flag(aTHX_ facts, "skip_bad"), &e)
         != NSX_OK)
         Perl_croak(aTHX_ "Out of memory in Net::SMTP::XS");
     ENTER;
@@ -138,15 +155,34 @@ nsx_outcome_from_perl(pTHX_ HV *facts)
 
 /* --- the status ---------------------------------------------------------- */
 
+/* A reply of one line goes into the scalars of the one before. */
+static int
+keep_in_place(pTHX_ GV *gv, const char *text, size_t len)
+{
+    const char *lf = (const char *)memchr(text, '\n', len);
+    struct nsx_reply_line line;
+    size_t n = len - 1;
+
+    if (!lf || lf != text + n)
+        return 0;
+    if (n && text[n - 1] == '\r')
+        n--;
+    return nsx_reply_parse_line(text, n, &line)
+        && nsx_keep_in_place(aTHX_ gv, &line);
+}
+
 int
 nsx_outcome_status(pTHX_ struct nsx_op *op, const struct nsx_message *m)
 {
     size_t len;
     const char *text = nsx_message_last_reply(m, &len);
     const char *const end = text + len;
-    AV *lines = (AV *)sv_2mortal((SV *)newAV());
     SV *code = NULL;
+    AV *lines;
 
+    if (len && keep_in_place(aTHX_ op->gv, text, len))
+        return 1;
+    lines = (AV *)sv_2mortal((SV *)newAV());
     while (text < end) {
         const char *lf = (const char *)memchr(text, '\n', (size_t)(end - text));
         size_t n = (size_t)((lf ? lf : end) - text);

@@ -34,7 +34,7 @@ nsx_owned(pTHX_ SV *ref, MGVTBL *vtbl)
         : NULL;
 
     if (!mg || !mg->mg_ptr)
-        Perl_croak(aTHX_ "Not a message of this thread's");
+        Perl_croak(aTHX_ "Not an object of ours and this thread's");
     return mg->mg_ptr;
 }
 

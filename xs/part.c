@@ -15,7 +15,7 @@ part_left(pTHX_ void *arg)
 
     PERL_UNUSED_CONTEXT;
     obj->sending -= watch->inside;
-    if (!watch->whole && !obj->owed && obj->handles == watch->handles)
+    if (!watch->whole && !nsx_owes(obj) && obj->handles == watch->handles)
         obj->torn = 1;
 }
 

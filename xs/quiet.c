@@ -33,3 +33,10 @@ nsx_await_from_now(const struct nsx_io *io, nsx_status what, double seconds,
 {
     return waited(nsx_io_wait_from_now(io, what, seconds, deadline));
 }
+
+enum nsx_waited
+nsx_await_any_quietly(const int *fds, size_t n, nsx_status what,
+                      int64_t deadline)
+{
+    return waited(nsx_io_wait_any(fds, n, what, deadline));
+}

@@ -15,4 +15,8 @@ enum nsx_waited nsx_await_quietly(const struct nsx_io *io, nsx_status what,
 enum nsx_waited nsx_await_from_now(const struct nsx_io *io, nsx_status what,
                                    double seconds, int64_t *deadline);
 
+/* The first for any one of n descriptors, which may be none. */
+enum nsx_waited nsx_await_any_quietly(const int *fds, size_t n, nsx_status what,
+                                      int64_t deadline);
+
 #endif

@@ -182,7 +182,8 @@ reply_direct(pTHX_ struct nsx_op *op)
             code = sv_2mortal(newSVpvn(line.code, NSX_CODE_DIGITS));
             text = sv_2mortal(nsx_line_sv(aTHX_ line.text, line.text_len));
             nsx_channel_take(ch, used);
-            op->obj->replies += !more;
+            if (!more)
+                nsx_reply_taken(op->obj);
             add_reply_line(aTHX_ op, code, text);
             if (!more)
                 return digit;
@@ -255,7 +256,7 @@ nsx_response(pTHX_ struct nsx_op *op)
         obj->owed = 0;
     obj->lost = 0;
     if (obj->replies == watch.replies)
-        obj->replies++; /* whatever it was, it is over */
+        nsx_reply_taken(obj); /* whatever it was, it is over */
     nsx_watch_end(aTHX_ &watch);
     obj->touched = nsx_clock_ms();
     return digit;
@@ -264,9 +265,13 @@ nsx_response(pTHX_ struct nsx_op *op)
 int
 nsx_owed_reply(pTHX_ struct nsx_op *op)
 {
-    int digit = nsx_call_response(aTHX_ op);
+    size_t more = nsx_session_outstanding(&op->obj->session);
+    int digit;
 
-    op->obj->owed = 0;
+    do {
+        digit = nsx_call_response(aTHX_ op);
+        op->obj->owed = 0;
+    } while (more-- > 1 && nsx_owes(op->obj));
     return digit;
 }
 

@@ -13,8 +13,8 @@ int nsx_parse_line(pTHX_ SV *line, SV **code, int *more);
 int nsx_response(pTHX_ struct nsx_op *op);
 int nsx_call_response(pTHX_ struct nsx_op *op);
 
-/* Reads the reply that is owed, so that the next one answers the next command:
- * its digit. */
+/* Reads what is owed, so that the next reply answers the next command: the
+ * digit of the last. */
 int nsx_owed_reply(pTHX_ struct nsx_op *op);
 int nsx_digit_of(pTHX_ SV *status);
 

@@ -125,6 +125,25 @@ held_string(pTHX_ const struct letter *l, SV *ref)
     return copy;
 }
 
+static void
+strings_source(struct letter *l, struct nsx_source *source)
+{
+    source->ctx = l;
+    source->pull = pull_string;
+    source->follows = string_follows;
+    source->rewind = rewind_string;
+}
+
+void
+nsx_letter_string(pTHX_ struct letter *l, SV *sv, struct nsx_source *source)
+{
+    PERL_UNUSED_CONTEXT;
+    l->only = SvREFCNT_inc_simple_NN(sv);
+    l->item = &l->only;
+    l->count = 1;
+    strings_source(l, source);
+}
+
 void
 nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source)
 {
@@ -143,9 +162,7 @@ nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source)
     l->item = (SV **)nsx_zeroed(aTHX_(size_t)(av_len(av) + 1) * sizeof(SV *));
     for (; l->count <= av_len(av); l->count++)
         l->item[l->count] = held_string(aTHX_ l, *av_fetch(av, l->count, 0));
-    source->pull = pull_string;
-    source->follows = string_follows;
-    source->rewind = rewind_string;
+    strings_source(l, source);
 }
 
 static void

@@ -15,8 +15,9 @@ struct letter {
     U32 handles;             /* of the object, as sending began */
     SV *next;                /* held: the letter that follows, or NULL */
     struct letter *follower; /* what is in it */
-    HV *message;             /* Message.pm's hash */
+    HV *message;             /* Message.pm's hash; NULL: a plain message */
     SV **item;               /* strings; NULL for a handle or code */
+    SV *only;                /* the one string, where item points to it */
     SSize_t count, at;
     STRLEN off;    /* octets of the item handed out */
     SV *piece;     /* of a handle or code: the last one */
@@ -32,6 +33,10 @@ struct letter {
 /* An element of Message.pm's hash: NULL where it is undef or missing. */
 SV *nsx_field(pTHX_ HV *hv, const char *name);
 int nsx_flag(pTHX_ HV *hv, const char *name);
+
+/* Makes *source of one string that can be read in place; held. */
+void nsx_letter_string(pTHX_ struct letter *l, SV *sv,
+                       struct nsx_source *source);
 
 /* Makes *source of the message's items, or of its body object. */
 void nsx_letter_source(pTHX_ struct letter *l, struct nsx_source *source);

@@ -102,6 +102,60 @@ nsx_own_lines(SV *resp)
         : NULL;
 }
 
+/* The one line of a reply, into the line that is there. */
+static int
+overwrite_line(pTHX_ AV *av, const char *text, size_t len)
+{
+    SV *line = AvFILLp(av) == 0 ? AvARRAY(av)[0] : NULL;
+
+    if (!nsx_is_own_string(line))
+        return 0;
+    (void)SvGROW(line, len + 2);
+    Copy(text, SvPVX(line), len, char);
+    SvPVX(line)[len] = '\n';
+    SvPVX(line)[len + 1] = '\0';
+    SvCUR_set(line, len + 1);
+    return 1;
+}
+
+static void
+store_code(pTHX_ SV *sv, const char *code)
+{
+    if (nsx_is_own_string(sv) && SvLEN(sv) > NSX_CODE_DIGITS) {
+        Copy(code, SvPVX(sv), NSX_CODE_DIGITS, char);
+        SvPVX(sv)[NSX_CODE_DIGITS] = '\0';
+        SvCUR_set(sv, NSX_CODE_DIGITS);
+        return;
+    }
+    sv_setpvn(sv, code, NSX_CODE_DIGITS);
+    if (SvUTF8(sv))
+        SvUTF8_off(sv);
+}
+
+void
+nsx_straight_keep(pTHX_ SV *code, AV *lines, const struct nsx_reply_line *line)
+{
+    store_code(aTHX_ code, line->code);
+    if (!overwrite_line(aTHX_ lines, line->text, line->text_len)) {
+        av_clear(lines);
+        av_push(lines, nsx_line_sv(aTHX_ line->text, line->text_len));
+    }
+}
+
+int
+nsx_keep_in_place(pTHX_ GV *gv, const struct nsx_reply_line *line)
+{
+    SV *fact[NSX_FACT_COUNT];
+    AV *lines;
+
+    if (!nsx_facts(aTHX_ gv, fact) || !is_own(fact[NSX_K_CODE]))
+        return 0;
+    lines = nsx_own_lines(fact[NSX_K_RESP]);
+    if (lines)
+        nsx_straight_keep(aTHX_ fact[NSX_K_CODE], lines, line);
+    return lines != NULL;
+}
+
 /* 1 when the call can go this way.  in_data: a body is under way. */
 int
 nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data)
@@ -144,6 +198,23 @@ nsx_straight_is_same_file(pTHX_ struct nsx_straight *l)
     op.obj = obj;
     obj->unsure = 1;
     return nsx_op_fd(aTHX_ &op) >= 0 && obj->handles == handles;
+}
+
+int
+nsx_straight_path(pTHX_ const struct nsx_straight *l, SV *addr,
+                  struct nsx_addr *found)
+{
+    int exact;
+
+    if (!SvPOK(addr) || SvGMAGICAL(addr) || SvROK(addr) || SvUTF8(addr)
+        || isGV(addr) || nsx_addr_replaced(aTHX)
+        || !nsx_plain_truth(aTHX_ l->fact[NSX_K_EXACT], &exact))
+        return 0;
+    if (exact)
+        nsx_addr_exact(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
+    else
+        nsx_addr_extract(SvPVX(addr), SvCUR(addr), NSX_ADDR_OCTETS, found);
+    return nsx_addr_is_whole(found);
 }
 
 /* The object as the general path wants it. */

@@ -23,6 +23,11 @@ int nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data);
  * belong to. */
 int nsx_straight_is_same_file(pTHX_ struct nsx_straight *l);
 
+/* 1 when addr is a string that can be read as it stands, with the path of MAIL
+ * or RCPT in *found. */
+int nsx_straight_path(pTHX_ const struct nsx_straight *l, SV *addr,
+                      struct nsx_addr *found);
+
 /* The object as the general path wants it. */
 void nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op);
 
@@ -34,5 +39,11 @@ int nsx_plain_truth(pTHX_ SV *sv, int *is);
  * reply, when only the hash has it, or NULL. */
 int nsx_is_own_string(SV *sv);
 AV *nsx_own_lines(SV *resp);
+
+/* Keeps a reply of one line in the scalars that are there.  The second looks
+ * whether the object has them, and has them alone: 0 where not. */
+void nsx_straight_keep(pTHX_ SV *code, AV *lines,
+                       const struct nsx_reply_line *line);
+int nsx_keep_in_place(pTHX_ GV *gv, const struct nsx_reply_line *line);
 
 #endif

@@ -31,7 +31,7 @@ may_wait(pTHX_ struct nsx_op *op)
 {
     const struct nsx_object *obj = op->obj;
 
-    return obj->handle == NSX_HANDLE_PLAIN && !obj->owed && !obj->torn
+    return obj->handle == NSX_HANDLE_PLAIN && !nsx_owes(obj) && !obj->torn
         && obj->ch.error.code == NSX_E_NONE && SvOBJECT((SV *)op->gv)
         && SvTYPE(op->gv) == SVt_PVGV
         && is_quiet_fact(aTHX_ op->gv, NSX_K_DEBUG)

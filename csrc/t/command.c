@@ -120,6 +120,17 @@ no_memory(void)
     nsx_alloc_hooks(NULL, NULL);
 }
 
+static void
+decimal(void)
+{
+    char out[NSX_DIGITS];
+
+    is_mem(out, nsx_decimal(0, out), "0", 1, "nothing");
+    is_mem(out, nsx_decimal(1039, out), "1039", 4, "some");
+    is_mem(out, nsx_decimal(UINT64_MAX, out), "18446744073709551615", 20,
+           "the most");
+}
+
 int
 main(void)
 {
@@ -127,5 +138,6 @@ main(void)
     safe();
     caps();
     no_memory();
+    decimal();
     return done_testing();
 }

@@ -205,7 +205,7 @@ failures(void)
           "the proxy refused: 403 No");
     fails("HTTP/1.1 2", 1, 10, NSX_E_PROXY, "the proxy closed the connection");
     fails("", 1, 10, NSX_E_PROXY, "the proxy closed the connection");
-    fails("HTTP/1.1 2", 0, 0.1, NSX_E_TIMEOUT, "timeout");
+    fails("HTTP/1.1 2", 0, 0.1, NSX_E_TIMEOUT, strerror(ETIMEDOUT));
 }
 
 /* ---- addresses from the caller ---- */

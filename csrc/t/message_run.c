@@ -514,6 +514,53 @@ time_and_cancel(void)
     close_fixture(&f);
 }
 
+/* One struct, one message after the other: nothing of the last one shows. */
+static void
+again(void)
+{
+    struct fixture f;
+    int i;
+
+    open_fixture(&f, "PIPELINING CHUNKING", NSX_PACE_MESSAGE, "a 550", "x\n",
+                 2);
+    go(&f, "the first");
+    is_str(fates(&f.m), "AR", "one of two");
+    nsx_message_reset(&f.m);
+    is_num(f.m.state, NSX_MESSAGE_NEW, "new again");
+    is_num(f.m.envelope.count, 0, "nobody");
+    is_num(f.m.rules.pace, NSX_PACE_LOCKSTEP, "the rules as at first");
+    for (i = 0; i < 3; i++) {
+        address(&f.m, i == 1 ? "b c d" : "b");
+        nsx_memory_source(&f.source, &f.mem, "yy\n", 3);
+        go(&f, "a further one");
+        is_str(fates(&f.m), i == 1 ? "AAA" : "A", "its own recipients");
+        is_num(f.res.octets, 4, "its own body");
+        is_num(f.res.transactions, 1, "counted anew");
+        nsx_message_reset(&f.m);
+    }
+    address(&f.m, "e");
+    (void)nsx_message_start(&f.m, &f.r.s, &f.source, &e);
+    (void)nsx_message_step(&f.m);
+    nsx_message_reset(&f.m);
+    ok(f.r.s.ch->error.code != NSX_E_NONE, "one under way is cancelled");
+    close_fixture(&f);
+}
+
+/* Names as callers write them. */
+static void
+words(void)
+{
+    enum nsx_pace pace = NSX_PACE_LOCKSTEP;
+    enum nsx_cr_rule rule = NSX_CR_PASS;
+
+    ok(nsx_pace_find("message", 7, &pace) && pace == NSX_PACE_MESSAGE, "pace");
+    ok(nsx_pace_find("0", 1, &pace) && pace == NSX_PACE_LOCKSTEP, "none");
+    ok(!nsx_pace_find("messages", 8, &pace), "another word");
+    ok(nsx_cr_rule_find("refuse", 6, &rule) && rule == NSX_CR_REFUSE, "rule");
+    ok(nsx_cr_rule_find("", 0, &rule) && rule == NSX_CR_PASS, "no rule");
+    ok(!nsx_cr_rule_find("drop", 4, &rule), "another word");
+}
+
 /* Replies that something before still owes are read first. */
 static void
 in_step(void)
@@ -539,6 +586,8 @@ main(void)
     chunks();
     in_a_row();
     in_step();
+    again();
+    words();
     time_and_cancel();
     no_memory();
     many();

@@ -68,7 +68,8 @@ replies(void)
     size_t before;
 
     nsx_error_reset(&e);
-    is_num(nsx_outcome_init(&o, 4, 1, &e), NSX_OK, "four recipients");
+    nsx_outcome_init(&o);
+    is_num(nsx_outcome_begin(&o, 4, 1, &e), NSX_OK, "four recipients");
     is_num(o.records[3].fate, NSX_FATE_PENDING, "are pending");
     reply(&o, 0, NSX_FATE_REFUSED, 550, "5.1.1 no\n5.1.1 such user");
     is_text(&o, &o.records[0], "no\nsuch user", "the text of both lines");
@@ -132,7 +133,8 @@ messages(void)
         size_t decider;
 
         nsx_error_reset(&e);
-        (void)nsx_outcome_init(&o, 3, rows[i].skip_bad, &e);
+        nsx_outcome_init(&o);
+        (void)nsx_outcome_begin(&o, 3, rows[i].skip_bad, &e);
         for (k = 0; k < 3; k++)
             reply(&o, k, fate_of(rows[i].fates[k]), 250, "x");
         is_str(nsx_fate_name(nsx_outcome_message(&o, &decider)),
@@ -150,7 +152,8 @@ retry(void)
     struct nsx_error e;
 
     nsx_error_reset(&e);
-    (void)nsx_outcome_init(&o, 3, 0, &e);
+    nsx_outcome_init(&o);
+    (void)nsx_outcome_begin(&o, 3, 0, &e);
     reply(&o, 0, NSX_FATE_UNSENT, 450, "later");
     reply(&o, 1, NSX_FATE_UNSENT, 550, "never");
     reply(&o, 2, NSX_FATE_UNKNOWN, 0, "");
@@ -159,12 +162,14 @@ retry(void)
     ok(!nsx_record_may_retry(&o.records[2]), "unknown never");
     nsx_outcome_free(&o);
     failing_after(0);
-    is_num(nsx_outcome_init(&o, 3, 0, &e), NSX_ERROR, "no memory");
+    nsx_outcome_init(&o);
+    is_num(nsx_outcome_begin(&o, 3, 0, &e), NSX_ERROR, "no memory");
     is_num(o.count, 0, "no records");
     nsx_outcome_free(&o);
     failing_after(-1);
     nsx_error_reset(&e);
-    (void)nsx_outcome_init(&o, 3, 0, &e);
+    nsx_outcome_init(&o);
+    (void)nsx_outcome_begin(&o, 3, 0, &e);
     failing_after(0);
     reply(&o, 0, NSX_FATE_REFUSED, 550, "no");
     is_num(o.records[0].code, 550, "without memory the code is kept");

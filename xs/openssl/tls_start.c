@@ -195,8 +195,8 @@ nsx_tls_begin(pTHX_ SV *smtp, SV *config, const struct nsx_tls_target *target,
 {
     struct nsx_op op;
 
-    nsx_base->enter(aTHX_ & op, smtp);
-    return begin(aTHX_ & op, config, target, judge);
+    nsx_base->enter(aTHX_ &op, smtp);
+    return begin(aTHX_ &op, config, target, judge);
 }
 
 enum nsx_tls_started
@@ -205,14 +205,14 @@ nsx_tls_go_on(pTHX_ SV *smtp, SV *ref, int64_t *until)
     struct starting *s = starting_of(aTHX_ ref);
     struct nsx_op op;
 
-    nsx_base->enter(aTHX_ & op, smtp);
+    nsx_base->enter(aTHX_ &op, smtp);
     *until = s->deadline;
-    if (nsx_base->fd(aTHX_ & op) != s->fd)
+    if (nsx_base->fd(aTHX_ &op) != s->fd)
         return NSX_TLS_START_CLOSED;
     if (nsx_clock_ms() < s->deadline)
-        return shake_hands(aTHX_ & op, s);
+        return shake_hands(aTHX_ &op, s);
     (void)nsx_channel_fail(s->ch, NSX_E_TIMEOUT, "nsx_tls_go_on");
-    nsx_base->failed(aTHX_ & op, "starttls");
+    nsx_base->failed(aTHX_ &op, "starttls");
     return NSX_TLS_START_TIMEOUT;
 }
 
@@ -243,13 +243,13 @@ nsx_tls_start(pTHX_ SV *smtp, SV *config, const struct nsx_tls_target *target,
     struct nsx_op op;
     SV *ref;
 
-    nsx_base->enter(aTHX_ & op, smtp);
-    ref = begin(aTHX_ & op, config, target, judge);
+    nsx_base->enter(aTHX_ &op, smtp);
+    ref = begin(aTHX_ &op, config, target, judge);
     if (!ref)
         return result;
     ENTER;
     SAVEFREESV(ref);
-    result = wait_and_shake(aTHX_ & op, starting_of(aTHX_ ref));
+    result = wait_and_shake(aTHX_ &op, starting_of(aTHX_ ref));
     LEAVE;
     return result;
 }
@@ -260,7 +260,7 @@ nsx_tls_error(pTHX_ SV *smtp)
     const struct nsx_error *e;
     struct nsx_op op;
 
-    nsx_base->enter(aTHX_ & op, smtp);
+    nsx_base->enter(aTHX_ &op, smtp);
     e = &nsx_base->channel(&op)->error;
     return e->code == NSX_E_NONE ? newSV(0) : newSVpv(e->text, 0);
 }
@@ -270,8 +270,8 @@ nsx_tls_fail(pTHX_ SV *smtp)
 {
     struct nsx_op op;
 
-    nsx_base->enter(aTHX_ & op, smtp);
-    nsx_base->failed(aTHX_ & op, "starttls");
+    nsx_base->enter(aTHX_ &op, smtp);
+    nsx_base->failed(aTHX_ &op, "starttls");
 }
 
 /* Waits for the peer's close_notify, or until the Timeout. */
@@ -302,13 +302,13 @@ nsx_tls_end(pTHX_ SV *smtp, int wait)
     struct nsx_channel *ch;
     struct nsx_op op;
 
-    nsx_base->enter(aTHX_ & op, smtp);
+    nsx_base->enter(aTHX_ &op, smtp);
     ch = nsx_base->channel(&op);
     if (ch->transport != &nsx_tls_transport)
         return;
     if (nsx_base->owned(&op)) {
         if (wait)
-            await_goodbye(aTHX_ & op);
+            await_goodbye(aTHX_ &op);
         else
             ch->transport->shutdown(ch->transport_ctx, &ch->io);
     }

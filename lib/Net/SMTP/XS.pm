@@ -205,7 +205,7 @@ sub _refused {
 
 # Options that are dealt with elsewhere: connecting as Net::SMTP does is not
 # touched by them.
-my @connect_options = qw(Auth Handle Path Protocol StartTLS);
+my @connect_options = qw(Auth Handle Path Protocol Proxy Resolve StartTLS);
 
 # True while Net::SMTP's own new is called: programs give it options of such
 # names which they deal with themselves afterwards, and it ignores them.
@@ -235,6 +235,10 @@ sub _given {
     my $host  = $first ? shift : undef;
     my %arg   = @_;
     $host = delete $arg{Host} if !$first;
+
+    # A stack trace would show the arguments.
+    no warnings 'once';
+    local $Carp::MaxArgNums = -1 if defined $arg{Proxy};
 
     my @tls;
     if ($arg{SSL}) {
@@ -275,10 +279,11 @@ sub _new {
     my $given = &_given or return;
     my ($type, $plan, $arg) = @$given{qw(type plan arg)};
     my @hosts = @{ $given->{hosts} };
+    local $Carp::MaxArgNums = -1 if $plan && $plan->{proxy};
     while (@hosts) {
         my ($obj, $host)
-            = defined $given->{place}
-            ? ($plan->connect($arg->{Timeout}), shift @hosts)
+            = $plan
+            ? $plan->connect(\@hosts, $arg)
             : _connect($type, $super, \@hosts, $arg);
         return if !ref $obj;
         _remember($obj, $given, $host);
@@ -508,7 +513,8 @@ sub auth {
 
 # --- whole messages, loaded when first asked for --------------------------------
 
-sub send_message {
+# send_message where it is not as plain as C has it.
+sub _send_message {
     { local $@; require Net::SMTP::XS::Message; }
     goto &Net::SMTP::XS::Message::send_message;
 }

@@ -1,30 +1,27 @@
 package Net::SMTP::XS::Connect;
 
 # What new does with the options that Net::SMTP lacks: other ways to a server
-# than a host and a port (Path, Handle), another protocol (LMTP), and what
-# follows the greeting (StartTLS, Auth).
+# than a host and a port (Path, Handle, Proxy, Resolve), another protocol (LMTP),
+# and what follows the greeting (StartTLS, Auth).
 #
 #   my $plan = Net::SMTP::XS::Connect->new($class, \%arg);   # dies for wrong ones
 #   $plan->place                   where to, undef: to the host
-#   $plan->connect($timeout)       an object, or nothing with $@ set
+#   $plan->connect(\@hosts, \%arg) an object and its host, or nothing with $@ set
 #   $plan->log_in($object)         true, or false with $@ set and it closed
 
 use 5.014;
 use strict;
 use warnings;
 
-use Carp        ();
-use Errno       ();
-use Socket      ();
-use Symbol      ();
-use Time::HiRes ();
+use Carp ();
+use Net::SMTP::XS::Connecting;
 
 our @CARP_NOT = ('Net::SMTP::XS');
 
-use constant {
-    LMTP_PORT => 24,      # never 25 (RFC 2033 5)
-    TRY_AGAIN => 0.05,    # seconds, when a Unix socket's queue is full
-};
+use constant LMTP_PORT => 24;    # never 25 (RFC 2033 5)
+
+# Where proxies listen by default.
+my %proxy_port = (socks5 => 1080, http => 80);
 
 sub new {
     my ($class, $type, $host, $arg) = @_;
@@ -32,11 +29,12 @@ sub new {
     my @ways = grep { defined } @$arg{qw(Path Handle)}, $host;
 
     Carp::croak('Host, Path and Handle: it takes one of them') if @ways > 1;
-    @$self{qw(path handle starttls auth)} = @$arg{qw(Path Handle StartTLS Auth)};
+    @$self{qw(path handle starttls auth resolve)} = @$arg{qw(Path Handle StartTLS Auth Resolve)};
     $self->_check_protocol($arg);
+    $self->_check_way($arg);
     $self->_check_handle if defined $self->{handle};
     $self->_check_log_in($arg);
-    delete @$arg{qw(Auth Handle)};    # the object keeps the rest
+    delete @$arg{qw(Auth Handle Proxy Resolve)};    # the object keeps the rest
     return $self;
 }
 
@@ -49,6 +47,52 @@ sub _check_protocol {
     $self->{lmtp} = 1;
     $arg->{Port} ||= LMTP_PORT;
     return;
+}
+
+sub _check_way {
+    my ($self, $arg) = @_;
+    Carp::croak('Resolve: it takes a code reference')
+        if defined $self->{resolve} && ref $self->{resolve} ne 'CODE';
+    return if !defined $arg->{Proxy};
+    Carp::croak('Proxy leads to a Host, not to a Path or Handle') if defined $self->place;
+    $self->{proxy} = _proxy($arg->{Proxy});
+    return;
+}
+
+# The parts of a proxy's address.  What is wrong is told without showing it: it
+# may have a password.
+sub _proxy {
+    my ($url) = @_;
+    my ($kind, $login, $host, $port) = $url =~ m{
+        \A (socks5h?|http):// (?: ([^/?\#]*) @ )?
+        ( \[ [0-9A-Fa-f:.]+ \] | [A-Za-z0-9._-]+ ) (?: : ([0-9]{1,5}) )? /? \z
+    }xi;
+    Carp::croak(q{Proxy: it takes 'socks5://[user:password@]host[:port]' or 'http://...'})
+        if !defined $host;
+    $kind = lc substr $kind, 0, $kind =~ /\Ahttp/i ? 4 : 6;
+    $host =~ tr/[]//d;
+    my ($user, $password) = map { _unescaped($_) } split /:/, $login // '', 2;
+    my %proxy = (
+        kind     => $kind,
+        host     => $host,
+        port     => $port // $proxy_port{$kind},
+        user     => defined $login ? $user // ''     : undef,
+        password => defined $login ? $password // '' : undef,
+    );
+    my $fault = Net::SMTP::XS::Dial::_check_proxy(\%proxy);
+    Carp::croak("Proxy: $fault") if defined $fault;
+    return \%proxy;
+}
+
+# RFC 3986 2.1.
+sub _unescaped {
+    my ($text) = @_;
+    Carp::croak('Proxy: a % in user or password that is not followed by two digits')
+        if $text =~ /%(?![0-9A-Fa-f]{2})/;
+    Carp::croak('Proxy: wide characters in user or password')
+        if !utf8::downgrade($text, 1);
+    $text =~ s/%(..)/chr hex $1/ge;
+    return $text;
 }
 
 sub _check_handle {
@@ -79,53 +123,16 @@ sub place {
 
 # --- connecting ------------------------------------------------------------------
 
+# Takes hosts off the list up to the first that takes a connection: the object,
+# and that host.
 sub connect {
-    my ($self, $timeout) = @_;
-    my $smtp = bless Symbol::gensym(), $self->{type};
-    my $ok
-        = $self->{handle} ? _share($smtp, $self->{handle}) : _unix($smtp, $self->{path}, $timeout);
-    if (!$ok) {
-        $@ = "$self->{type}: " . $self->place . ": $!";
-        return;
+    my ($self, $hosts, $arg) = @_;
+    while (@$hosts) {
+        my $host = shift @$hosts;
+        my $smtp = Net::SMTP::XS::Connecting->to($self->{type}, $self, $host, $arg)->finish;
+        return ($smtp, $host) if $smtp;
     }
-    binmode $smtp;
-    $smtp->timeout($timeout);
-    return $smtp;
-}
-
-# The object and the caller's handle stand for one descriptor, which is closed
-# with the last of them.
-sub _share {
-    my ($smtp, $fh) = @_;
-    return open $smtp, '+<&=', fileno $fh;
-}
-
-# Nothing for a path that the system would cut off.
-sub _unix_address {
-    my ($path) = @_;
-    local $SIG{__WARN__} = sub { };
-    my $address = eval { Socket::pack_sockaddr_un($path) };
-    return if !defined $address || Socket::unpack_sockaddr_un($address) ne $path;
-    return $address;
-}
-
-# A full queue refuses at once; there is nothing to wait for but time.
-sub _unix {
-    my ($smtp, $path, $timeout) = @_;
-    my $until = $timeout && Time::HiRes::time() + $timeout;
-
-    socket $smtp, Socket::AF_UNIX(), Socket::SOCK_STREAM(), 0 or return 0;
-    my $address = _unix_address($path);
-    if (!defined $address) { $! = Errno::ENAMETOOLONG(); return 0 }
-    IO::Handle::blocking($smtp, 0);
-    until (CORE::connect($smtp, $address)) {
-        next if $!{EINTR};
-        return 0 if !$!{EAGAIN};
-        if ($until && Time::HiRes::time() >= $until) { $! = Errno::ETIMEDOUT(); return 0 }
-        select undef, undef, undef, TRY_AGAIN;
-    }
-    IO::Handle::blocking($smtp, 1);
-    return 1;
+    return;
 }
 
 # --- after the greeting ------------------------------------------------------------

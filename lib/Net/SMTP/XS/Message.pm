@@ -216,22 +216,10 @@ sub send_messages {
 
 # --- who sends -----------------------------------------------------------------------
 
-# Methods that scripts call and sending goes through.
-my %public = map { $_ => Net::SMTP::XS->can($_) } qw(mail recipient data bdat bdatlast reset);
-
-sub _goes_by_its_methods {
-    my ($smtp) = @_;
-    return 1 if _goes_by_methods($smtp);
-    for my $name (keys %public) {
-        return 1 if $smtp->can($name) != $public{$name};
-    }
-    return 0;
-}
-
 sub _deliver {
     my ($smtp, @messages) = @_;
     _make_ready($smtp);
-    if (_goes_by_its_methods($smtp)) {
+    if (_goes_by_methods($smtp)) {
         require Net::SMTP::XS::Message::ByMethods;
         return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;
     }
@@ -247,16 +235,11 @@ sub _deliver {
     return @results;
 }
 
-# Values of csrc's enum nsx_pace and enum nsx_cr_rule.
-my %pace    = (0  => 0, '' => 0, envelope => 1, message => 2);
-my %cr_rule = ('' => 0, convert => 1, refuse => 2);
-
 # The rest of what the engine wants to know, in its own words.
 sub _prepare {
     my ($smtp, $handles, $message) = @_;
     my $body = $message->{body};
-    $message->{pace}       = $pace{ $message->{Pipelining} // 'envelope' };
-    $message->{cr_rule}    = $cr_rule{ $message->{bare_cr} };
+    $message->{pace}       = $message->{Pipelining} // 'envelope';
     $message->{chunking}   = $message->{Chunking} // 1;
     $message->{chunking}   = 1 if ($message->{Bits} // '') eq 'binary';
     $message->{items}      = $body->{items};
@@ -312,7 +295,7 @@ sub start_message {
     my $message = _message($smtp, @_);
     _croak(   'it takes an object of no overridden methods, without Debug and not tied: '
             . 'this one has to wait, use send_message')
-        if _goes_by_its_methods($smtp);
+        if _goes_by_methods($smtp);
     $message->{body}->may_wait or _wrong('Data', 'a handle of a file, or code that never waits');
     $message->{is_kept} = 1;
     my $letter = _prepare($smtp, _begin($smtp), $message);

@@ -183,7 +183,7 @@ sub step_handshake {
     );
     return ('read',  $until) if $result == WANT_READ;
     return ('write', $until) if $result == WANT_WRITE;
-    return ('timer', 0)      if $result == GO_ON;
+    return ('timer', 0) if $result == GO_ON;
     delete $target->{handshake};
     $target->{started} = _ended($smtp, $target, $result);
     return;

@@ -146,7 +146,8 @@ sub _reply {
     for my $line (@lines) {
         $enhanced = $1 if $line =~ s/\A($class\.\d{1,3}\.\d{1,3})(?: |$)//;
     }
-    ($text = join '', @lines) =~ s/\n\z//;
+    $text = join '', map { s/\r?\n\z/\n/r } @lines;    # a getline of others may keep the CR
+    chomp $text;
     return { code => $code, enhanced => $enhanced, message => $text, stage => $stage };
 }
 
@@ -162,7 +163,12 @@ sub _no_reply {
 
 # --- what is known before the first octet ------------------------------------------
 
-sub _offers { return scalar $_[0]{smtp}->supports($_[1]) }
+sub _offers {
+    my ($run, $extension) = @_;
+    my $words = $run->{smtp}->supports($extension);
+    $words =~ s/\r\z// if defined $words;    # as in _reply
+    return $words;
+}
 
 # What only informs: left out where the server does not know it.
 my @informing = (

@@ -10,7 +10,8 @@ use 5.014;
 use strict;
 use warnings;
 
-use Carp ();
+use Carp         ();
+use Scalar::Util ();
 use Net::SMTP::XS;
 use Net::SMTP::XS::Cmd qw(CMD_OK CMD_ERROR);
 use Net::SMTP::XS::Connecting;
@@ -152,27 +153,14 @@ sub handle { $_[0]{connecting} ? $_[0]{connecting}->handle : $_[0]{smtp} }
 # --- a connection ------------------------------------------------------------------
 
 sub _connect {
-    my ($self)  = @_;
-    my $given   = $self->{given};
-    my $connect = $self->{connecting}
-        = Net::SMTP::XS::Connecting->new($self->_way(shift @{ $self->{hosts} }));
-    return $self->_wait(sub { $connect->turn ? () : @$connect{qw(want until)} }, '_connected');
-}
-
-# A port behind the host's name counts before Port, as in IO::Socket.
-sub _way {
-    my ($self, $host) = @_;
+    my ($self) = @_;
     my ($type, $plan, $arg) = @{ $self->{given} }{qw(type plan arg)};
-    my ($name, $port) = $host =~ /\A(\[[^\]]*\]|[^:]*):(\w+(?:\(\d+\))?)\z/;
-    ($name //= $host) =~ tr/[]//d;
-    $self->{host} = $host;
-    return {
-        type    => $type,
-        host    => $name,
-        port    => $port || $arg->{Port} || Net::SMTP::XS::SMTP_PORT(),
-        timeout => $arg->{Timeout},
-        map { $_ => $plan && $plan->{$_} } qw(path handle),
-    };
+    $self->{host} = shift @{ $self->{hosts} };
+    my $connect = $self->{connecting}
+        = Net::SMTP::XS::Connecting->to($type, $plan, $self->{host}, $arg);
+    Scalar::Util::weaken(my $weak = $self);
+    $connect->{found} = sub { $weak->{until} = 0 if $weak };
+    return $self->_wait(sub { $connect->turn ? () : @$connect{qw(want until)} }, '_connected');
 }
 
 # Hosts that take no connection are passed over, with NextHost or without.
