@@ -1,6 +1,7 @@
 /*
- * standalone.c - a main() for the fuzz targets where libFuzzer is missing:
- * replays the files named as arguments, and those in directories named.
+ * standalone.c - a main() for the fuzz targets without libFuzzer: replays the
+ * files named as arguments, and those in directories named; without arguments
+ * those in NSX_FUZZ_CORPUS.  Says so as a TAP test.
  */
 #define _DEFAULT_SOURCE 1
 #define _DARWIN_C_SOURCE 1
@@ -57,11 +58,14 @@ replay(const char *path)
 int
 main(int argc, char **argv)
 {
-    int i;
+    int i, failed = 0;
 
     for (i = 1; i < argc; i++)
-        if (replay(argv[i]) != 0)
-            return 1;
-    printf("%d inputs\n", replayed);
-    return 0;
+        failed |= replay(argv[i]);
+#ifdef NSX_FUZZ_CORPUS
+    if (argc == 1)
+        failed = replay(NSX_FUZZ_CORPUS);
+#endif
+    printf("%s 1 - %d kept inputs\n1..1\n", failed ? "not ok" : "ok", replayed);
+    return failed;
 }
