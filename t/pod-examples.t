@@ -4,6 +4,7 @@
 #                                           delivers: that many messages arrive
 #   =for example compile                    what needs more than a loopback server
 #   =for example shell                      "$ command" and, below it, what it prints
+#   =for example loop                       what needs an event loop: for xt/operation-loops.t
 #   =for example end
 #
 # mail.example.com is a server of ours. Where an example uses them, $header, $body,
@@ -137,6 +138,7 @@ sub try_shell {
 my %try = (
     run     => \&try_program,
     compile => sub { try_program(@_, '-c') },
+    loop    => sub { },
     shell   => \&try_shell,
 );
 for my $example (map { examples($_) } sort @pages) {
