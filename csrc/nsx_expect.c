@@ -67,6 +67,32 @@ nsx_expect_push(struct nsx_expect *q, enum nsx_verb verb, unsigned index,
     e->verb = verb;
     e->index = index;
     e->sent_at = sent_at;
+    e->disowned = 0;
+    return NSX_E_NONE;
+}
+
+void
+nsx_expect_disown(struct nsx_expect *q, int disowned)
+{
+    size_t i;
+
+    for (i = 0; i < q->count; i++)
+        entry(q, i)->disowned = (char)disowned;
+}
+
+nsx_errcode
+nsx_expect_copy(struct nsx_expect *q, const struct nsx_expect *from)
+{
+    size_t i;
+
+    for (i = 0; i < from->count; i++) {
+        const struct nsx_expected *e = entry(from, i);
+        nsx_errcode code = nsx_expect_push(q, e->verb, e->index, e->sent_at);
+
+        if (code != NSX_E_NONE)
+            return code;
+        entry(q, q->count - 1)->disowned = e->disowned;
+    }
     return NSX_E_NONE;
 }
 

@@ -14,6 +14,7 @@ struct nsx_expected {
     uint64_t sent_at; /* it may come once so many octets went out */
     unsigned index;   /* the caller's: which recipient */
     enum nsx_verb verb;
+    char disowned; /* 1: nobody will ask for it any more */
 };
 
 /* One waits as a rule: that many need no allocation. */
@@ -42,6 +43,13 @@ nsx_expect_front(const struct nsx_expect *q)
 
     return q->count > 0 ? &all[q->head] : NULL;
 }
+
+/* Says so of all, or takes it back. */
+void nsx_expect_disown(struct nsx_expect *q, int disowned);
+
+/* Puts what from holds behind what q holds: NSX_E_NONE, or as a push. */
+nsx_errcode nsx_expect_copy(struct nsx_expect *q,
+                            const struct nsx_expect *from);
 
 /* Takes it off; the queue is not empty.  Memory goes when none is left. */
 void nsx_expect_pop(struct nsx_expect *q);

@@ -110,7 +110,10 @@ expect(struct nsx_session *s, enum nsx_verb verb, unsigned index,
         ? NSX_E_NONE
         : nsx_expect_push(&s->queue, verb, index, sent_at);
 
-    return code == NSX_E_NONE ? NSX_OK : nsx_error_set(e, code, __func__, NULL);
+    if (code != NSX_E_NONE)
+        return nsx_error_set(e, code, __func__, NULL);
+    s->mails += verb == NSX_VERB_MAIL;
+    return NSX_OK;
 }
 
 static nsx_status
@@ -131,7 +134,6 @@ accept_line(struct nsx_session *s, enum nsx_verb verb, unsigned index,
         return NSX_ERROR;
     s->pushed += n;
     s->whole += n;
-    s->mails += verb == NSX_VERB_MAIL;
     return NSX_OK;
 }
 
@@ -193,12 +195,30 @@ nsx_session_unsent(const struct nsx_session *s)
 void
 nsx_session_tear(struct nsx_session *s)
 {
-    if (nsx_session_unsent(s) == 0 && s->state != NSX_SESSION_BODY)
-        return;
     empty_output(s);
     drop_body(s);
     if (s->state != NSX_SESSION_DEAD)
         s->state = NSX_SESSION_TORN;
+}
+
+void
+nsx_session_enter(struct nsx_session *s)
+{
+    if (s->state == NSX_SESSION_READY)
+        s->state = NSX_SESSION_BODY;
+}
+
+void
+nsx_session_leave(struct nsx_session *s)
+{
+    if (s->state == NSX_SESSION_BODY)
+        s->state = NSX_SESSION_READY;
+}
+
+int
+nsx_session_is_torn(const struct nsx_session *s)
+{
+    return s->state == NSX_SESSION_BODY || s->state == NSX_SESSION_TORN;
 }
 
 const char *
@@ -393,6 +413,7 @@ nsx_session_take(struct nsx_session *s)
         return;
     if (a->verb != NSX_VERB_NONE)
         settle(s, a);
+    s->answered++;
     if (s->strict && s->state != NSX_SESSION_DEAD && a->code != NULL
         && memcmp(a->code, closing_code, NSX_CODE_DIGITS) == 0)
         s->state = NSX_SESSION_CLOSING;
@@ -426,8 +447,34 @@ nsx_session_pass(struct nsx_session *s)
 {
     if (s->queue.count > 0)
         nsx_expect_pop(&s->queue);
+    s->answered++;
     s->answer.used = 0;
     s->until = 0;
+}
+
+void
+nsx_session_disown(struct nsx_session *s, int disowned)
+{
+    nsx_expect_disown(&s->queue, disowned);
+}
+
+int
+nsx_session_is_disowned(const struct nsx_session *s)
+{
+    const struct nsx_expected *next = nsx_expect_front(&s->queue);
+
+    return next != NULL && next->disowned;
+}
+
+nsx_errcode
+nsx_session_continue(struct nsx_session *s, const struct nsx_session *from)
+{
+    s->mails = from->mails;
+    s->pushed = s->sent = from->pushed;
+    if (nsx_session_is_torn(from) || nsx_session_unsent(from) > 0
+        || from->ch->error.code != NSX_E_NONE)
+        s->state = NSX_SESSION_TORN;
+    return nsx_expect_copy(&s->queue, &from->queue);
 }
 
 /* ---- moving octets ---- */

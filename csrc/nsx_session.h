@@ -53,7 +53,8 @@ enum nsx_step {
 
 enum nsx_session_state {
     NSX_SESSION_READY = 0, /* a command may be pushed */
-    NSX_SESSION_BODY,      /* a body is on its way: no command before its end */
+    NSX_SESSION_BODY,      /* a body is on its way, or a unit is partly written:
+                              no command before its end */
     NSX_SESSION_TORN,      /* something is half written and stays so */
     NSX_SESSION_CLOSING,   /* the server said 421 (strict sessions only) */
     NSX_SESSION_DEAD       /* the channel has failed, last words are out */
@@ -88,6 +89,7 @@ struct nsx_session {
     size_t whole;           /* of out: what is committed */
     uint64_t sent;          /* octets handed to the channel, ever */
     uint64_t pushed;        /* octets committed, ever */
+    uint64_t answered;      /* replies that were taken or passed, ever */
     unsigned mails;         /* MAIL commands on this connection (MAILMAX) */
     struct nsx_expect queue;
     struct nsx_expect accepted; /* LMTP: recipients of this transaction */
@@ -150,8 +152,16 @@ nsx_status nsx_session_body(struct nsx_session *s,
  * a body that has not ended: 0 when the server has all it is to get. */
 size_t nsx_session_unsent(const struct nsx_session *s);
 
-/* The body is not to be finished: the session is torn. */
+/* What is under way is not to be finished: the session is torn. */
 void nsx_session_tear(struct nsx_session *s);
+
+/* A unit (a command, a part of a body) goes out by other means, from the
+ * caller's own memory: until _leave the session is in the midst of it. */
+void nsx_session_enter(struct nsx_session *s);
+void nsx_session_leave(struct nsx_session *s);
+
+/* 1 when a unit is half written, and what comes now would be a part of it. */
+int nsx_session_is_torn(const struct nsx_session *s);
 
 /* For octets that go out another way (a tied handle): what is in the buffer,
  * and how much of it is gone. */
@@ -187,6 +197,17 @@ size_t nsx_session_outstanding(const struct nsx_session *s);
  * for a reply that was read by other means. */
 enum nsx_verb nsx_session_next(const struct nsx_session *s);
 void nsx_session_pass(struct nsx_session *s);
+
+/* Nobody will ask for the replies that are to come (0: somebody does after all):
+ * they have to pass before the next command.  1 when the next one is such. */
+void nsx_session_disown(struct nsx_session *s, int disowned);
+int nsx_session_is_disowned(const struct nsx_session *s);
+
+/* Goes on where another session on the same connection is, by another process
+ * or thread: the replies to come, the count of MAIL; torn where that one has
+ * something half written or its channel failed.  s is new. */
+nsx_errcode nsx_session_continue(struct nsx_session *s,
+                                 const struct nsx_session *from);
 
 /* ---- time ---- */
 

@@ -25,7 +25,10 @@ owned(struct nsx_op *op)
 static void
 torn(struct nsx_op *op, int is_torn)
 {
-    op->obj->torn = is_torn;
+    if (is_torn)
+        nsx_session_enter(&op->obj->session);
+    else
+        nsx_session_leave(&op->obj->session);
 }
 
 static void

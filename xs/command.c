@@ -61,12 +61,13 @@ nsx_command_build(pTHX_ struct nsx_op *op, I32 argc, SV **argv)
     build_command(aTHX_ op, argc, argv);
 }
 
-/* Behind a go-ahead (354, 334) the server takes a command for text. */
+/* Reads the replies that nobody asks for any more: 1, or 0 when nothing can be
+ * sent.  Behind a go-ahead (354, 334) the server takes a command for text. */
 static int
-pass_owed_reply(pTHX_ struct nsx_op *op)
+pass_disowned(pTHX_ struct nsx_op *op)
 {
-    if (nsx_owed_reply(aTHX_ op) == NSX_DIGIT_MORE) {
-        op->obj->torn = 1;
+    if (nsx_disowned_replies(aTHX_ op) == NSX_DIGIT_MORE) {
+        nsx_session_tear(&op->obj->session);
         (void)nsx_check_closed(aTHX_ op);
     }
     return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
@@ -89,9 +90,7 @@ nsx_make_ready(pTHX_ struct nsx_op *op)
         return 0;
     if (nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
         finish_message(aTHX_ op);
-    if (nsx_owes(op->obj))
-        return pass_owed_reply(aTHX_ op);
-    return op->obj->ch.io.fd >= 0 && op->obj->ch.error.code == NSX_E_NONE;
+    return pass_disowned(aTHX_ op);
 }
 
 static void
@@ -101,25 +100,22 @@ wipe_command(pTHX_ void *arg)
     nsx_buf_wipe(&((struct nsx_object *)arg)->out);
 }
 
-static enum nsx_verb
-verb_of(const struct nsx_buf *line)
-{
-    return nsx_verb_find((const char *)nsx_buf_data(line), line->len);
-}
-
 /* Credentials do not stay in memory, however the write ends. */
 static int
 write_command(pTHX_ struct nsx_op *op, struct nsx_secrecy how, int more)
 {
     struct nsx_buf *out = &op->obj->out;
+    const enum nsx_verb verb =
+        nsx_verb_find((const char *)nsx_buf_data(out), out->len);
     int ok;
 
     ENTER;
     if (nsx_is_secret(op, how))
         SAVEDESTRUCTOR_X(wipe_command, op->obj);
-    op->obj->session.mails += verb_of(out) == NSX_VERB_MAIL;
     ok = nsx_write_unit(aTHX_ op, (const char *)nsx_buf_data(out), out->len,
                         more);
+    if (ok)
+        nsx_expect_reply(op, verb);
     LEAVE;
     return ok;
 }
@@ -149,12 +145,13 @@ nsx_command(pTHX_ struct nsx_op *op, I32 argc, SV **argv, int more)
         return 0;
     in_data = nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH);
     settle_words(aTHX_ argc, argv,
-                 in_data || nsx_owes(op->obj) || is_observed(aTHX_ op));
+                 in_data || nsx_session_is_disowned(&op->obj->session)
+                     || is_observed(aTHX_ op));
     if (in_data)
         finish_message(aTHX_ op);
     if (argc == 0)
         return 1;
-    if (nsx_owes(op->obj) && !pass_owed_reply(aTHX_ op))
+    if (nsx_session_is_disowned(&op->obj->session) && !pass_disowned(aTHX_ op))
         return 0;
     level = nsx_debug_level(aTHX_ op);
     how = nsx_secrecy(aTHX_ op);

@@ -65,7 +65,7 @@ guard_body(pTHX_ struct nsx_op *op, struct nsx_text *body)
         || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_DEBUG)
         || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_BARE_CR)
         || nsx_fact_runs_code(aTHX_ op->gv, NSX_K_LAST_CH)
-        || nsx_op_tied(aTHX_ op) || nsx_owes(op->obj))
+        || nsx_op_tied(aTHX_ op) || nsx_session_is_disowned(&op->obj->session))
         nsx_text_own(aTHX_ body);
 }
 
@@ -167,7 +167,8 @@ send_part(pTHX_ struct nsx_op *op, struct nsx_text *body, int finish)
         return -1;
     if (nsx_is_closed(aTHX_ op))
         return 0;
-    if (nsx_owes(op->obj) && nsx_owed_reply(aTHX_ op) != NSX_DIGIT_MORE)
+    if (nsx_session_is_disowned(&op->obj->session)
+        && nsx_disowned_replies(aTHX_ op) != NSX_DIGIT_MORE)
         return 0; /* DATA was refused, or who knows */
     handles = op->obj->handles;
     rule = bare_cr_rule(aTHX_ op, &refuse);
@@ -175,7 +176,8 @@ send_part(pTHX_ struct nsx_op *op, struct nsx_text *body, int finish)
     if (length == 0 && !finish)
         return 1;
     if (refuse && refuses(aTHX_ op, &dot, body, finish)) {
-        op->obj->torn = 1; /* what went before must not be delivered */
+        /* What went before must not be delivered. */
+        nsx_session_tear(&op->obj->session);
         return -1;
     }
     debug_body(aTHX_ op, body);
@@ -296,6 +298,7 @@ static int
 end_of_data(pTHX_ struct nsx_op *op)
 {
     nsx_fact_delete(aTHX_ op->gv, NSX_K_LAST_CH);
+    nsx_expect_reply(op, NSX_VERB_END);
     return nsx_call_response(aTHX_ op) == NSX_DIGIT_OK;
 }
 
@@ -312,13 +315,13 @@ nsx_dataend(pTHX_ struct nsx_op *op)
         return sv_2mortal(newSViv(0));
     last = nsx_fact(aTHX_ op->gv, NSX_K_LAST_CH);
     if (!last || !SvOK(last))
-        return nsx_owes(op->obj)
-            ? nsx_yes_no(aTHX_ nsx_owed_reply(aTHX_ op) == NSX_DIGIT_OK)
+        return nsx_session_is_disowned(&op->obj->session)
+            ? nsx_yes_no(aTHX_ nsx_disowned_replies(aTHX_ op) == NSX_DIGIT_OK)
             : sv_2mortal(newSViv(1));
     nsx_dot_init(&dot, begin_data(aTHX_ op), bare_cr_rule(aTHX_ op, &refuse));
     if (refuse && dot.at == NSX_DOT_CR) {
         set_refused(aTHX_ op);
-        op->obj->torn = 1;
+        nsx_session_tear(&op->obj->session);
         return sv_2mortal(newSViv(0));
     }
     n = nsx_dot_end(&dot, end);

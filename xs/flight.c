@@ -1,9 +1,9 @@
 /*
  * flight.c - recipients in flight; see flight.h.
  *
- * A die while replies are still to come leaves them in the session's queue,
- * and whoever speaks next lets them pass (nsx_owes).  A command that is half
- * written then is the end of the session, as everywhere.
+ * A die while replies are still to come disowns them, so that they pass before
+ * the next command.  One that is half written then is the end of the session, as
+ * everywhere.
  */
 #include "glue.h"
 
@@ -13,10 +13,10 @@ struct flight {
     struct nsx_straight l;
     SV **addr;
     SV *words;
-    SV *last;              /* lines of the last reply, as they came */
-    I32 n;                 /* addresses that go this way */
-    I32 pushed, done;      /* in the session, answered */
-    I32 good;              /* accepted, in front of addr */
+    SV *last;         /* lines of the last reply, as they came */
+    I32 n;            /* addresses that go this way */
+    I32 pushed, done; /* in the session, answered */
+    I32 good;         /* accepted, in front of addr */
     struct nsx_watch watch;
 };
 
@@ -80,7 +80,6 @@ take_reply(pTHX_ struct flight *f)
     sv_setpvn(f->last, a->lines, a->len);
     settle(f, a->code[0]);
     nsx_session_take(f->s);
-    f->op->obj->replies++;
 }
 
 /* --- what is not as it should be ----------------------------------------- */
@@ -90,13 +89,9 @@ take_reply(pTHX_ struct flight *f)
 static void
 go_on_generally(pTHX_ struct flight *f)
 {
-    struct nsx_object *obj = f->op->obj;
-
     show_status(aTHX_ f);
     if (nsx_session_unsent(f->s) > 0)
-        obj->torn = 1; /* what is half written stays so */
-    if (obj->torn || obj->ch.error.code != NSX_E_NONE)
-        nsx_session_reset(f->s);
+        nsx_session_tear(f->s);
     do
         settle(f, nsx_response(aTHX_ f->op));
     while (nsx_session_outstanding(f->s) > 0 && f->done < f->pushed);
@@ -112,11 +107,11 @@ flight_left(pTHX_ void *arg)
 
     PERL_UNUSED_CONTEXT;
     obj->sending -= watch->inside;
-    if (watch->whole || obj->handles != watch->handles
-        || nsx_session_unsent(&obj->session) == 0)
+    if (watch->whole || obj->handles != watch->handles)
         return;
-    obj->torn = 1;
-    nsx_session_reset(&obj->session);
+    if (nsx_session_unsent(&obj->session) > 0)
+        nsx_session_tear(&obj->session);
+    nsx_session_disown(&obj->session, 1);
 }
 
 /* They see what they see while one reply is waited for. */
@@ -126,6 +121,7 @@ before_handlers(pTHX_ void *arg)
     struct flight *f = (struct flight *)arg;
 
     SvCUR_set(f->last, 0);
+    nsx_session_disown(f->s, 1);
     nsx_set_status(aTHX_ f->op, nsx_def_reply_code(aTHX_ f->op), &PL_sv_undef);
 }
 
@@ -135,7 +131,7 @@ static int
 stop_over(pTHX_ struct flight *f, nsx_status want)
 {
     struct nsx_object *obj = f->op->obj;
-    const U32 replies = obj->replies;
+    const uint64_t answered = f->s->answered;
     enum nsx_waited waited;
 
     /* Nothing must be written between the halves of a command. */
@@ -148,8 +144,11 @@ stop_over(pTHX_ struct flight *f, nsx_status want)
     if (waited == NSX_WAITED_READY)
         return 1;
     f->n = f->pushed;
-    if (waited == NSX_WAITED_AGAIN && obj->replies == replies && !obj->torn)
+    if (waited == NSX_WAITED_AGAIN && f->s->answered == answered
+        && !nsx_session_is_torn(f->s)) {
+        nsx_session_disown(f->s, 0);
         return 1;
+    }
     if (waited == NSX_WAITED_CLOSED) {
         nsx_closed(aTHX_ f->op, 0, "response");
         settle(f, NSX_DIGIT_NONE);
@@ -157,7 +156,7 @@ stop_over(pTHX_ struct flight *f, nsx_status want)
         return 0;
     }
     if (waited == NSX_WAITED_AGAIN) /* a handler took replies: whose? */
-        obj->torn = 1;
+        nsx_session_tear(f->s);
     else
         nsx_await_failed(obj, waited);
     go_on_generally(aTHX_ f);

@@ -110,8 +110,10 @@ enum nsx_operation {
 /* The C side of one object, hung on its glob. */
 struct nsx_object {
     struct nsx_channel ch;
-    struct nsx_session session; /* on ch; nothing is under way between calls */
-    struct nsx_buf out;         /* the command being built */
+    struct nsx_session session; /* on ch: replies to come, what is half sent */
+    struct nsx_buf out;         /* the command being built: not the session's
+                                   output, for a signal handler may give another
+                                   one first as long as no octet of it is out */
     int waits;                  /* 1 while octets of it wait to be sent */
     int64_t until;   /* when the wait that goes on ends, 0: it begins */
     int64_t touched; /* when datasend or a reply was last here */
@@ -121,14 +123,8 @@ struct nsx_object {
     U32 handles;   /* how often the handle was found changed */
     int unsure;    /* 1 when Perl code ran since the last look */
     UV dev, ino;   /* what the descriptor stood for then */
-    int torn;      /* 1 while a unit is partly written */
     int sending;   /* > 0 while a part of a message is being sent */
     int awaiting;  /* responses under way */
-    int owed;      /* 1 when a reply is to be read before that of
-                               the next command: a die left it unread, or a
-                               signal handler runs while it is waited for */
-    int lost;      /* 1 when that handler read it */
-    U32 replies;   /* whose last line was taken, so far */
     U32 writes;    /* units whose writing began, so far */
     enum nsx_operation operation; /* no method may be called meanwhile */
     int secret;             /* > 0 while command lines carry credentials */
@@ -144,9 +140,10 @@ struct nsx_object {
  * looks at it, before it leaves the C functions. */
 struct nsx_watch {
     struct nsx_object *obj;
-    U32 handles, replies, writes; /* of the object, as it began */
-    int inside;                   /* what it adds to obj->sending */
-    int whole;                    /* 1 once it ended without a die */
+    U32 handles, writes; /* of the object, as it began */
+    uint64_t answered;   /* of its session */
+    int inside;          /* what it adds to obj->sending */
+    int whole;           /* 1 once it ended without a die */
 };
 
 /* --- object.c ---------------------------------------------------------- */

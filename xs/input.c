@@ -75,19 +75,6 @@ nsx_line_sv(pTHX_ const char *text, size_t len)
     return sv;
 }
 
-void
-nsx_reply_taken(struct nsx_object *obj)
-{
-    obj->replies++;
-    nsx_session_pass(&obj->session); /* commands may have gone ahead of it */
-}
-
-int
-nsx_owes(const struct nsx_object *obj)
-{
-    return obj->owed || nsx_session_outstanding(&obj->session) > 0;
-}
-
 /* A line was taken: the last one of its reply, unless it says otherwise. */
 void
 nsx_line_taken(struct nsx_object *obj, const char *text, size_t len)
@@ -96,8 +83,7 @@ nsx_line_taken(struct nsx_object *obj, const char *text, size_t len)
 
     if (nsx_reply_parse_line(text, len, &parsed) && parsed.more)
         return;
-    nsx_reply_taken(obj);
-    obj->owed = 0;
+    nsx_session_pass(&obj->session);
 }
 
 /* The next line, which in a reply may not be longer than one of those. */

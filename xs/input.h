@@ -31,10 +31,4 @@ size_t nsx_lines_waiting(pTHX_ GV *gv);
 /* 1 when octets were received and not taken yet. */
 int nsx_unread(pTHX_ struct nsx_op *op);
 
-/* The last line of a reply was taken off, whatever it was. */
-void nsx_reply_taken(struct nsx_object *obj);
-
-/* 1 while replies are to be read before that of the next command. */
-int nsx_owes(const struct nsx_object *obj);
-
 #endif

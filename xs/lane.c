@@ -11,7 +11,6 @@ static int
 store(pTHX_ struct nsx_straight *l, const struct nsx_reply_line *line)
 {
     nsx_straight_keep(aTHX_ l->fact[NSX_K_CODE], l->lines, line);
-    l->obj->replies++;
     return line->code[0];
 }
 

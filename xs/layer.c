@@ -86,7 +86,7 @@ send_quietly(pTHX_ struct nsx_waiting *w)
         return;
     if (w->owner == nsx_process_id()
         && !send_octets(obj, w->block, w->n, w->timeout))
-        obj->torn = 1;
+        nsx_session_tear(&obj->session);
     nsx_layer_leave(aTHX_ w);
     errno = saved;
 }
@@ -164,7 +164,7 @@ layer_dup(pTHX_ PerlIO *f, PerlIO *o, CLONE_PARAMS *param, int flags)
     /* The other interpreter's layers stay where they are. */
     if (w && w->obj && w->owner == nsx_process_id()
         && !send_octets(w->obj, w->block, w->n, w->timeout))
-        w->obj->torn = 1;
+        nsx_session_tear(&w->obj->session);
     if (w)
         w->n = 0;
     if (!PerlIOValid(below))

@@ -254,6 +254,7 @@ nsx_unready(pTHX_ struct nsx_op *op)
         return "a message is being sent";
     if (op->obj->waits || nsx_fact_exists(aTHX_ op->gv, NSX_K_LAST_CH))
         return "a message is under way: end it with dataend";
-    return nsx_owes(op->obj) ? "the reply to the last command is still to come"
-                             : NULL;
+    return nsx_session_is_disowned(&op->obj->session)
+        ? "the reply to the last command is still to come"
+        : NULL;
 }

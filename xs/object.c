@@ -72,11 +72,9 @@ magic_dup(pTHX_ MAGIC *mg, CLONE_PARAMS *param)
 
     PERL_UNUSED_ARG(param);
     obj->inherited = old->inherited || old->ch.transport != NULL;
-    obj->owed = old->owed;
-    obj->session.mails = old->session.mails;
-    obj->torn = old->torn || nsx_session_outstanding(&old->session) > 0
-        || old->operation != NSX_OPERATION_NONE
-        || old->ch.error.code != NSX_E_NONE;
+    if (nsx_session_continue(&obj->session, &old->session) != NSX_E_NONE
+        || old->operation != NSX_OPERATION_NONE)
+        nsx_session_tear(&obj->session);
     (void)nsx_buf_append(&obj->offered, nsx_buf_data(&old->offered),
                          old->offered.len);
     if (!obj->inherited)
@@ -210,8 +208,6 @@ handle_changed(pTHX_ struct nsx_op *op, int fd, enum nsx_handle kind)
     obj->handle = kind;
     obj->handles++;
     if (was_open) {
-        obj->torn = 0;
-        obj->owed = 0;
         nsx_fact_delete(aTHX_ op->gv, fd < 0 ? NSX_K_LINES : NSX_K_LAST_CH);
         nsx_channel_reopen(&obj->ch, fd);
         nsx_session_reset(&obj->session);
@@ -284,7 +280,7 @@ nsx_watch_begin(pTHX_ struct nsx_watch *watch, struct nsx_op *op,
         (void)nsx_op_fd(aTHX_ op); /* the first look is no change */
     watch->obj = op->obj;
     watch->handles = op->obj->handles;
-    watch->replies = op->obj->replies;
+    watch->answered = op->obj->session.answered;
     watch->writes = op->obj->writes;
     watch->inside = 0;
     watch->whole = 0;

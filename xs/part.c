@@ -15,8 +15,9 @@ part_left(pTHX_ void *arg)
 
     PERL_UNUSED_CONTEXT;
     obj->sending -= watch->inside;
-    if (!watch->whole && !nsx_owes(obj) && obj->handles == watch->handles)
-        obj->torn = 1;
+    if (!watch->whole && !nsx_session_is_disowned(&obj->session)
+        && obj->handles == watch->handles)
+        nsx_session_tear(&obj->session);
 }
 
 void
@@ -53,7 +54,7 @@ nsx_interrupts(pTHX_ struct nsx_op *op)
 {
     if (!op->obj->sending)
         return 0;
-    op->obj->torn = 1;
+    nsx_session_tear(&op->obj->session);
     (void)nsx_check_closed(aTHX_ op);
     return 1;
 }

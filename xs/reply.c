@@ -135,7 +135,8 @@ reply_by_methods(pTHX_ struct nsx_op *op, struct nsx_watch *watch)
         len -= len && text[len - 1] == '\n';
         if (nsx_reply_count(&count, len, &e) != NSX_OK)
             return reply_refused(aTHX_ op, &e);
-        if (op->obj->replies == watch->replies) /* a getline of its own */
+        if (op->obj->session.answered
+            == watch->answered) /* a getline of its own */
             nsx_line_taken(op->obj, text, len);
         if (nsx_debug_level(aTHX_ op))
             nsx_debug_print(aTHX_ op, 0, line);
@@ -144,7 +145,8 @@ reply_by_methods(pTHX_ struct nsx_op *op, struct nsx_watch *watch)
             return NSX_DIGIT_NONE;
         }
         if (more)
-            watch->replies = op->obj->replies; /* its end is to come */
+            watch->answered =
+                op->obj->session.answered; /* its end is to come */
         digit = SvPV_nolen(nsx_copy(code))[0];
         add_reply_line(aTHX_ op, code, line);
         if (!more)
@@ -183,7 +185,7 @@ reply_direct(pTHX_ struct nsx_op *op)
             text = sv_2mortal(nsx_line_sv(aTHX_ line.text, line.text_len));
             nsx_channel_take(ch, used);
             if (!more)
-                nsx_reply_taken(op->obj);
+                nsx_session_pass(&op->obj->session);
             add_reply_line(aTHX_ op, code, text);
             if (!more)
                 return digit;
@@ -226,7 +228,7 @@ read_reply(pTHX_ struct nsx_op *op, struct nsx_watch *watch)
 
 /* Runs when nsx_response is left.  A die on the way (from a signal handler,
  * say) may leave the reply still to come: the next command lets it pass first.
- * One whose last line was taken is not owed, nor one of another handle. */
+ * Not one whose last line was taken, nor one of another handle. */
 static void
 response_left(pTHX_ void *arg)
 {
@@ -235,9 +237,9 @@ response_left(pTHX_ void *arg)
 
     PERL_UNUSED_CONTEXT;
     obj->awaiting--;
-    if (!watch->whole && obj->replies == watch->replies
+    if (!watch->whole && obj->session.answered == watch->answered
         && obj->handles == watch->handles)
-        obj->owed = 1;
+        nsx_session_disown(&obj->session, 1);
 }
 
 int
@@ -249,30 +251,25 @@ nsx_response(pTHX_ struct nsx_op *op)
 
     (void)nsx_op_fd(aTHX_ op);
     obj->awaiting++;
+    if (nsx_session_next(&obj->session) == NSX_VERB_NONE)
+        nsx_expect_reply(op, NSX_VERB_OTHER); /* the greeting, say */
     nsx_watch_begin(aTHX_ &watch, op, response_left);
     nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op), &PL_sv_undef);
     digit = read_reply(aTHX_ op, &watch);
-    if (!obj->lost)
-        obj->owed = 0;
-    obj->lost = 0;
-    if (obj->replies == watch.replies)
-        nsx_reply_taken(obj); /* whatever it was, it is over */
+    if (obj->session.answered == watch.answered)
+        nsx_session_pass(&obj->session); /* whatever it was, it is over */
     nsx_watch_end(aTHX_ &watch);
     obj->touched = nsx_clock_ms();
     return digit;
 }
 
-int
-nsx_owed_reply(pTHX_ struct nsx_op *op)
+void
+nsx_expect_reply(struct nsx_op *op, enum nsx_verb verb)
 {
-    size_t more = nsx_session_outstanding(&op->obj->session);
-    int digit;
+    struct nsx_error ignored;
 
-    do {
-        digit = nsx_call_response(aTHX_ op);
-        op->obj->owed = 0;
-    } while (more-- > 1 && nsx_owes(op->obj));
-    return digit;
+    nsx_error_reset(&ignored);
+    (void)nsx_session_expect(&op->obj->session, verb, 0, &ignored);
 }
 
 int
@@ -284,7 +281,23 @@ nsx_digit_of(pTHX_ SV *status)
 int
 nsx_call_response(pTHX_ struct nsx_op *op)
 {
-    return nsx_overridden(aTHX_ op, NSX_M_response)
-        ? nsx_digit_of(aTHX_ nsx_call(aTHX_ op->self, "response", 0, NULL))
-        : nsx_response(aTHX_ op);
+    const uint64_t answered = op->obj->session.answered;
+    int digit;
+
+    if (!nsx_overridden(aTHX_ op, NSX_M_response))
+        return nsx_response(aTHX_ op);
+    digit = nsx_digit_of(aTHX_ nsx_call(aTHX_ op->self, "response", 0, NULL));
+    if (op->obj->session.answered == answered)
+        nsx_session_pass(&op->obj->session); /* it read by means of its own */
+    return digit;
+}
+
+int
+nsx_disowned_replies(pTHX_ struct nsx_op *op)
+{
+    int digit = NSX_DIGIT_NONE;
+
+    while (nsx_session_is_disowned(&op->obj->session))
+        digit = nsx_call_response(aTHX_ op); /* takes one off in any case */
+    return digit;
 }

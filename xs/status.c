@@ -183,7 +183,7 @@ nsx_check_closed(pTHX_ struct nsx_op *op)
         nsx_closed(aTHX_ op, err, "_is_closed");
         return 1;
     }
-    if (op->obj->torn)
+    if (nsx_session_is_torn(&op->obj->session))
         (void)nsx_channel_fail(&op->obj->ch, NSX_E_IO, "nsx_check_closed");
     if (op->obj->ch.error.code == NSX_E_NONE)
         return 0;

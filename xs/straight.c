@@ -11,10 +11,10 @@ is_idle(const struct nsx_object *obj)
     const struct nsx_session *s = &obj->session;
 
     return obj->handle == NSX_HANDLE_PLAIN && !obj->inherited && obj->handles
-        && !obj->torn && !obj->sending && !obj->operation && !obj->awaiting
-        && !obj->owed && !obj->secret && obj->ch.error.code == NSX_E_NONE
-        && s->queue.count == 0 && s->state == NSX_SESSION_READY
-        && s->answer.used == 0 && !s->strict && !s->lmtp;
+        && !obj->sending && !obj->operation && !obj->awaiting && !obj->secret
+        && obj->ch.error.code == NSX_E_NONE && s->queue.count == 0
+        && s->state == NSX_SESSION_READY && s->answer.used == 0 && !s->strict
+        && !s->lmtp;
 }
 
 /* The handle is the one the engine knows: open, not tied by somebody else. */

@@ -48,29 +48,28 @@ nsx_await_failed(struct nsx_object *obj, enum nsx_waited waited)
 /* Before handlers run: one that gives a command of its own is to read the reply
  * that is waited for first. */
 static void
-owe_reply(pTHX_ void *arg)
+disown_reply(pTHX_ void *arg)
 {
     struct nsx_object *obj = (struct nsx_object *)arg;
 
     PERL_UNUSED_CONTEXT;
     if (obj->awaiting)
-        obj->owed = 1;
+        nsx_session_disown(&obj->session, 1);
 }
 
 /* After handlers ran: 0, with the status set, when one of them took the reply
  * that is waited for.  Nobody can tell then what that one was. */
 static int
-is_owed_still(pTHX_ struct nsx_op *op, U32 replies)
+is_still_to_come(pTHX_ struct nsx_op *op, uint64_t answered)
 {
     struct nsx_object *obj = op->obj;
 
     if (!obj->awaiting)
         return 1;
-    if (obj->replies == replies) {
-        obj->owed = 0;
+    if (obj->session.answered == answered) {
+        nsx_session_disown(&obj->session, 0);
         return 1;
     }
-    obj->lost = 1;
     nsx_set_status(aTHX_ op, nsx_def_reply_code(aTHX_ op),
                    nsx_tagged(aTHX_ op, "Reply taken by a signal handler"));
     return 0;
@@ -80,13 +79,13 @@ int
 nsx_wait(pTHX_ struct nsx_op *op, nsx_status what, int64_t deadline,
          const char *caller)
 {
-    const U32 replies = op->obj->replies;
+    const uint64_t answered = op->obj->session.answered;
     enum nsx_waited waited;
 
     do {
-        waited = nsx_await(aTHX_ op, what, deadline, owe_reply, op->obj);
+        waited = nsx_await(aTHX_ op, what, deadline, disown_reply, op->obj);
         if ((waited == NSX_WAITED_AGAIN || waited == NSX_WAITED_TIMEOUT)
-            && !is_owed_still(aTHX_ op, replies))
+            && !is_still_to_come(aTHX_ op, answered))
             return 0;
     } while (waited == NSX_WAITED_AGAIN);
     if (waited == NSX_WAITED_READY)

@@ -31,7 +31,9 @@ may_wait(pTHX_ struct nsx_op *op)
 {
     const struct nsx_object *obj = op->obj;
 
-    return obj->handle == NSX_HANDLE_PLAIN && !nsx_owes(obj) && !obj->torn
+    return obj->handle == NSX_HANDLE_PLAIN
+        && !nsx_session_is_disowned(&obj->session)
+        && !nsx_session_is_torn(&obj->session)
         && obj->ch.error.code == NSX_E_NONE && SvOBJECT((SV *)op->gv)
         && SvTYPE(op->gv) == SVt_PVGV
         && is_quiet_fact(aTHX_ op->gv, NSX_K_DEBUG)
@@ -164,7 +166,8 @@ is_as_before(pTHX_ const struct nsx_waiting *w)
         && (I32)HvTOTALKEYS(w->hash) == w->keys && SvREFCNT(w->debug) > 1
         && !SvROK(w->debug) && !SvGMAGICAL(w->debug) && !SvTRUE_nomg(w->debug)
         && SvREFCNT(w->last_ch) > 1 && is_octet(w->last_ch)
-        && w->obj->ch.error.code == NSX_E_NONE && !w->obj->owed;
+        && w->obj->ch.error.code == NSX_E_NONE
+        && !nsx_session_is_disowned(&w->obj->session);
 }
 
 int

@@ -68,7 +68,8 @@ write_tied(pTHX_ struct nsx_op *op, const char *data, size_t n,
     if (body)
         nsx_text_own(aTHX_ body);
     if (SvTRUE(nsx_call_function(aTHX_ "_tied_write", 2, argv))) {
-        op->obj->torn = body && !nsx_text_done(body);
+        if (!body || nsx_text_done(body))
+            nsx_session_leave(&op->obj->session);
         op->obj->ch.sent += n;
         return 1;
     }
@@ -168,7 +169,7 @@ write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
         if (st == NSX_OK) {
             out->data += done;
             out->n -= done;
-            obj->torn = out->n > 0 || out->body;
+            nsx_session_enter(&obj->session);
             deadline = 0;
             if (PL_sig_pending && !is_all_written(out)
                 && !wait_for_room(aTHX_ op, NSX_OK, NSX_NEVER, out))
@@ -177,7 +178,7 @@ write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
         }
         /* A record that waits holds octets of these. */
         if (obj->ch.transport)
-            obj->torn = 1;
+            nsx_session_enter(&obj->session);
         if (timeout < 0)
             timeout = output_timeout(aTHX_ op, out);
         if (!deadline)
@@ -185,7 +186,8 @@ write_plain(pTHX_ struct nsx_op *op, struct output *out, int more)
         if (!wait_for_room(aTHX_ op, st, deadline, out))
             return 0;
     }
-    obj->torn = out->body && !nsx_text_done(out->body);
+    if (is_all_written(out))
+        nsx_session_leave(&obj->session);
     return 1;
 }
 
@@ -208,7 +210,8 @@ nsx_write(pTHX_ struct nsx_op *op, const char *data, size_t n, int more,
         LEAVE;
         return 0;
     }
-    op->obj->torn = body != NULL;
+    if (body)
+        nsx_session_enter(&op->obj->session);
     op->obj->writes++;
     ok = op->obj->handle == NSX_HANDLE_TIED
         ? write_tied(aTHX_ op, out.data, n, body)

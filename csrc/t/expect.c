@@ -50,6 +50,31 @@ cap(void)
 }
 
 static void
+disowned(void)
+{
+    struct nsx_expect q, copy;
+    unsigned i;
+
+    nsx_expect_init(&q);
+    nsx_expect_init(&copy);
+    nsx_expect_disown(&q, 1);
+    for (i = 0; i < 2 * NSX_EXPECT_INLINE; i++)
+        (void)nsx_expect_push(&q, NSX_VERB_NOOP, i, i);
+    ok(!nsx_expect_front(&q)->disowned, "a reply is somebody's");
+    nsx_expect_disown(&q, 1);
+    is_num(nsx_expect_copy(&copy, &q), NSX_E_NONE, "a queue is copied");
+    is_num(copy.count, q.count, "whole");
+    ok(nsx_expect_front(&copy)->disowned, "with what is nobody's");
+    nsx_expect_disown(&q, 0);
+    ok(!nsx_expect_front(&q)->disowned, "until somebody wants it");
+    nsx_expect_pop(&copy);
+    ok(nsx_expect_front(&copy)->disowned, "the next one too");
+    is_num(nsx_expect_front(&copy)->index, 1, "in its place");
+    nsx_expect_free(&q);
+    nsx_expect_free(&copy);
+}
+
+static void
 no_memory(void)
 {
     struct nsx_expect q;
@@ -78,6 +103,7 @@ main(void)
 {
     order();
     cap();
+    disowned();
     no_memory();
     return done_testing();
 }

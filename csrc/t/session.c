@@ -644,6 +644,45 @@ bodies(void)
     end();
 }
 
+/* What goes out by other means, and what another thread finds. */
+static void
+elsewhere(void)
+{
+    struct nsx_session other;
+
+    begin(4096);
+    nsx_session_enter(&s);
+    ok(nsx_session_is_torn(&s), "inside a unit nothing else goes");
+    is_num(push(NSX_VERB_NOOP, "NOOP\r\n", 0), NSX_ERROR, "no command");
+    nsx_session_leave(&s);
+    ok(!nsx_session_is_torn(&s), "behind it all does");
+    nsx_session_tear(&s);
+    nsx_session_leave(&s);
+    ok(nsx_session_is_torn(&s), "torn stays torn");
+    nsx_session_reset(&s);
+
+    is_num(nsx_session_expect(&s, NSX_VERB_MAIL, 0, &err), NSX_OK, "MAIL went");
+    is_num(s.mails, 1, "and counts");
+    ok(!nsx_session_is_disowned(&s), "its reply is asked for");
+    nsx_session_disown(&s, 1);
+    nsx_session_init(&other, &ch);
+    is_num(nsx_session_continue(&other, &s), NSX_E_NONE, "another goes on");
+    is_num(nsx_session_outstanding(&other), 1, "with the reply to come");
+    ok(nsx_session_is_disowned(&other), "which nobody asks for");
+    is_num(other.mails, 1, "MAIL counts there too");
+    ok(!nsx_session_is_torn(&other), "nothing is torn");
+    nsx_session_pass(&other);
+    is_num(other.answered, 1, "it passes");
+    is_num(nsx_session_outstanding(&other), 0, "and none is to come");
+    nsx_session_free(&other);
+    nsx_session_enter(&s);
+    nsx_session_init(&other, &ch);
+    (void)nsx_session_continue(&other, &s);
+    ok(nsx_session_is_torn(&other), "half a unit is not finished elsewhere");
+    nsx_session_free(&other);
+    end();
+}
+
 /* One step never moves more than its share. */
 static void
 bounded(void)
@@ -852,6 +891,7 @@ main(void)
     lmtp();
     last_reply();
     bodies();
+    elsewhere();
     bounded();
     times();
     no_memory();
