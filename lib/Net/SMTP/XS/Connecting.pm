@@ -235,7 +235,7 @@ sub handle {
     my $fd = $self->{dial} ? Net::SMTP::XS::Dial::_fd($self->{dial}) : -1;
     return if $fd < 0;
     if (!$self->{watched}) {
-        open my $watched, '<&', $fd or return;
+        open my $watched, '+<&', $fd or return;    # whichever way it is watched
         $self->{watched} = $watched;
     }
     return $self->{watched};

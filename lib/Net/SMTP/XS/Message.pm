@@ -310,7 +310,7 @@ sub new {
     return bless { smtp => $smtp, letter => $letter }, $class;
 }
 
-sub occupies { 1 }    # csrc's NSX_OPERATION_MESSAGE
+sub occupies { Net::SMTP::XS::Operation::OF_MESSAGE() }
 
 sub turn {
     my ($self) = @_;

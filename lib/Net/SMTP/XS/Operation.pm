@@ -59,7 +59,7 @@ sub step {
 sub _settle {
     my ($self) = @_;
     my $work = delete $self->{work};
-    _occupy($work->{smtp}, 0) if $work->occupies;
+    _occupy($work->{smtp}, OF_NOBODY()) if $work->occupies;
     local ($@, $SIG{__DIE__});
     $self->{error} = $@ if !eval { $self->{result} = $work->result; 1 };
     $self->{why}   = $work->{why};    # what $@ is to be where the result is undef

@@ -59,7 +59,7 @@ sub new {
     return $self;
 }
 
-sub occupies { 0 }    # nobody has the object yet
+sub occupies { Net::SMTP::XS::Operation::OF_NOBODY() }    # nobody has the object yet
 
 # --- going on ----------------------------------------------------------------------
 
@@ -371,7 +371,7 @@ sub new {
     return bless { smtp => $smtp }, $class;
 }
 
-sub occupies { 2 }    # csrc's NSX_OPERATION_QUIT
+sub occupies { Net::SMTP::XS::Operation::OF_QUIT() }
 
 sub turn {
     my ($self) = @_;
