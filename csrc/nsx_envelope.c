@@ -9,6 +9,7 @@
 
 #include "nsx_content.h"
 #include "nsx_command.h"
+#include "nsx_date.h"
 #include "nsx_xtext.h"
 
 enum {
@@ -162,44 +163,11 @@ ok_seconds(const char *v, size_t n)
 }
 
 static int
-pair_in(const char *v, int least, int most)
-{
-    int value = (v[0] - '0') * 10 + (v[1] - '0');
-
-    return value >= least && value <= most;
-}
-
-/* "2026-11-24T18:05:00Z", fractions and offsets allowed: the shape, with
- * digits where n stands, then the ranges. */
-static int
 ok_time(const char *v, size_t n)
 {
-    static const char shape[] = "nnnn-nn-nnTnn:nn:nn";
-    size_t at;
+    struct nsx_date date;
 
-    if (n < sizeof shape)
-        return 0;
-    for (at = 0; at < sizeof shape - 1; at++)
-        if (shape[at] == 'n' ? !is_digit(v[at]) : upper(v[at]) != shape[at])
-            return 0;
-    if (!pair_in(v + 5, 1, 12) || !pair_in(v + 8, 1, 31)
-        || !pair_in(v + 11, 0, 23) || !pair_in(v + 14, 0, 59)
-        || !pair_in(v + 17, 0, 60))
-        return 0;
-    if (v[at] == '.') {
-        size_t point = at++;
-
-        while (at < n && is_digit(v[at]))
-            at++;
-        if (at == point + 1 || at > NSX_MAX_CAP_WORD)
-            return 0;
-    }
-    if (n - at == 1)
-        return upper(v[at]) == 'Z';
-    return n - at == 6 && (v[at] == '+' || v[at] == '-') && is_digit(v[at + 1])
-        && is_digit(v[at + 2]) && v[at + 3] == ':' && is_digit(v[at + 4])
-        && is_digit(v[at + 5]) && pair_in(v + at + 1, 0, 23)
-        && pair_in(v + at + 4, 0, 59);
+    return n <= NSX_MAX_CAP_WORD && nsx_date_parse(v, n, &date);
 }
 
 static int
@@ -635,13 +603,15 @@ judge_options(const struct nsx_envelope *v, const struct nsx_caps *c,
     return 1;
 }
 
-/* Both in UTC and without fractions: then they compare as text. */
+/* A latest time that is none says nothing. */
 static int
-is_later(const char *a, size_t n, const char *b)
+is_later(const char *a, size_t n, const char *latest)
 {
-    return n == strlen(b) && n == sizeof "2026-01-31T18:30:00Z" - 1
-        && upper(a[n - 1]) == 'Z' && upper(b[n - 1]) == 'Z'
-        && memcmp(a, b, n) > 0;
+    struct nsx_date x, y;
+
+    return nsx_date_parse(a, n, &x)
+        && nsx_date_parse(latest, strlen(latest), &y)
+        && nsx_date_compare(&x, &y) > 0;
 }
 
 static int
