@@ -31,7 +31,7 @@ static void
 begin_rules(struct nsx_message *m)
 {
     m->rules.chunking = 1;
-    m->rules.deadline = NSX_NEVER;
+    m->deadline = NSX_NEVER;
 }
 
 void
@@ -134,7 +134,6 @@ nsx_message_start(struct nsx_message *m, struct nsx_session *s,
     nsx_content_init(&m->content, source, m->rules.cr_rule,
                      m->binary ? NSX_FRAME_BINARY : NSX_FRAME_DATA);
     m->sent_before = s->sent;
-    m->began = nsx_clock_us();
     m->state = NSX_MESSAGE_MEASURE;
     return NSX_OK;
 }
@@ -146,10 +145,20 @@ nsx_message_follow(struct nsx_message *m, struct nsx_message *next)
 }
 
 void
+nsx_message_wake(struct nsx_message *m)
+{
+    if (m->began != 0)
+        return;
+    m->began = nsx_clock_us();
+    m->deadline = nsx_deadline_after(m->rules.limit);
+}
+
+void
 nsx_message_finish(struct nsx_message *m)
 {
     if (m->state == NSX_MESSAGE_DONE)
         return;
+    nsx_message_wake(m);
     m->state = NSX_MESSAGE_DONE;
     m->ended = nsx_clock_us();
     m->session->strict = 0;
@@ -412,9 +421,10 @@ nsx_message_step(struct nsx_message *m)
 {
     if (m->state == NSX_MESSAGE_DONE)
         return NSX_STEP_DONE;
+    nsx_message_wake(m);
     m->session->strict = 1;
     m->rides = 0;
-    m->session->deadline = m->rules.deadline;
+    m->session->deadline = m->deadline;
     if (m->state == NSX_MESSAGE_MEASURE) {
         enum nsx_step t = nsx_message_prepare(m);
 
@@ -430,7 +440,7 @@ int64_t
 nsx_message_deadline(struct nsx_message *m)
 {
     return m->state < NSX_MESSAGE_SYNC || m->state == NSX_MESSAGE_DONE
-        ? m->rules.deadline
+        ? m->deadline
         : nsx_session_deadline(m->session);
 }
 

@@ -53,7 +53,7 @@ struct nsx_message_rules {
     int skip_bad;
     int chunking; /* 1: BDAT where it can be used; binary bodies need it */
     enum nsx_cr_rule cr_rule;
-    int64_t deadline; /* of the whole run (clock of nsx_io), or NSX_NEVER */
+    double limit; /* seconds for the run, from when it begins; 0: no limit */
 };
 
 enum nsx_message_state {
@@ -97,7 +97,8 @@ struct nsx_message {
     uint64_t octets;
     uint64_t end_at;       /* session->sent before the last stretch of body */
     struct nsx_record why; /* what kept the last transaction's data */
-    int64_t began, ended;  /* clock_us */
+    int64_t began, ended;  /* clock_us; began 0: not yet */
+    int64_t deadline;      /* by rules.limit, or NSX_NEVER */
     unsigned transactions, round_trips;
     enum nsx_message_state state;
     char binary, bdat; /* how the body goes */
@@ -127,7 +128,8 @@ nsx_status nsx_message_start(struct nsx_message *m, struct nsx_session *s,
                              struct nsx_error *e);
 
 /* next, started on the same session, may send its envelope behind the end of
- * m's data.  m is stepped until DONE, then next.  next outlives m's run. */
+ * m's data.  m is stepped until DONE, then next.  next outlives m's run.  Its
+ * own begins, and its time runs, when it sends something or is first stepped. */
 void nsx_message_follow(struct nsx_message *m, struct nsx_message *next);
 
 enum nsx_step nsx_message_step(struct nsx_message *m);

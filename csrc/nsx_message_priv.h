@@ -50,7 +50,9 @@ void nsx_message_spare(struct nsx_message *m);
 /* Gives those that wait the fate of the rest. */
 void nsx_message_leave_rest(struct nsx_message *m);
 
-/* nsx_message.c: the outcome is complete. */
+/* nsx_message.c: the run begins, where it has not. */
+void nsx_message_wake(struct nsx_message *m);
+/* The outcome is complete. */
 void nsx_message_finish(struct nsx_message *m);
 /* Memory ran out, or a push was refused. */
 void nsx_message_trouble(struct nsx_message *m, const struct nsx_error *e);

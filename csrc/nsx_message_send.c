@@ -610,13 +610,14 @@ ride(struct nsx_message *m)
         (void)nsx_message_prepare(f);
     /* It may be refused here and now; we go on. */
     m->session->strict = 1;
-    m->session->deadline = m->rules.deadline;
+    m->session->deadline = m->deadline;
     /* One that goes in one flight with its body loses nothing by waiting. */
     if (f->state != NSX_MESSAGE_READY
         || (f->bdat && f->rules.skip_bad && f->rules.pace == NSX_PACE_MESSAGE))
         return 0;
     if (m->bdat && !push(m, NSX_VERB_RSET, "RSET\r\n", 0))
         return 1;
+    nsx_message_wake(f);
     m->ridden = f->rides = 1;
     f->sent_before = f->session->sent;
     nsx_message_begin(f);

@@ -178,6 +178,22 @@ sub sleep_until_readable {
     return;
 }
 
+for my $class (@NSX::Test::Message::CLASSES) {
+    subtest "a die in one of several messages, $class" => sub {
+        my $server = NSX::Test::Server->start(smtp => { extensions => ['PIPELINING'] });
+        my $smtp = NSX::Test::Message::connect_to($class, $server);
+        my @messages = map { [ message_of(To => $_) ] } qw(bob@test eve@test carol@test dave@test);
+        push @{ $messages[2] }, Data => sub { die "no body\n" };
+        my @results = ('old');
+        ok !eval { $smtp->send_messages(\@messages, \@results); 1 }, 'goes on to the caller';
+        is $@, "no body\n", 'as it is';
+        is join(' ', map { $_->accepted } @results), 'bob@test eve@test', 'with the results of those before';
+        undef $smtp;
+        is join(' ', map {"@{ $_->{to} }"} @{ $server->finish->{messages} }), 'bob@test eve@test', 'which were delivered';
+        ok !eval { Net::SMTP::XS::send_messages($smtp, [], {}); 1 }, 'results go into an array';
+    };
+}
+
 subtest 'the result by recipient' => sub {
     my $server = NSX::Test::Server->start(smtp => { delay => { MAIL => 0.02 } });
     my $smtp = NSX::Test::Message::connect_to('Net::SMTP::XS', $server);

@@ -173,7 +173,7 @@ fill_rules(pTHX_ struct nsx_message_rules *r, HV *message)
     (void)nsx_cr_rule_find(text, len, &r->cr_rule);
     r->skip_bad = nsx_flag(aTHX_ message, "SkipBad");
     r->chunking = nsx_flag(aTHX_ message, "chunking");
-    r->deadline = deadline ? nsx_deadline_after(SvNV(deadline)) : NSX_NEVER;
+    r->limit = deadline ? SvNV(deadline) : 0;
 }
 
 U32

@@ -183,8 +183,8 @@ nsx_letter_step(pTHX_ struct nsx_op *op, SV *letter, int64_t *until)
         while (step == NSX_STEP_AGAIN && nsx_clock_ms() < turn);
     }
     LEAVE;
-    *until = step == NSX_STEP_LATER ? l->m.rules.deadline
-                                    : nsx_message_deadline(&l->m);
+    *until =
+        step == NSX_STEP_LATER ? l->m.deadline : nsx_message_deadline(&l->m);
     return step;
 }
 

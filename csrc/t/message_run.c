@@ -4,6 +4,7 @@
 #include "net.h"
 #include "mx.h"
 
+#include <poll.h>
 #include <sys/resource.h>
 
 enum {
@@ -479,10 +480,12 @@ time_and_cancel(void)
     const char *last;
 
     open_fixture(&f, "PIPELINING", NSX_PACE_ENVELOPE, "a", "x\n", 2);
-    f.m.rules.deadline = nsx_clock_ms() + 5000;
+    f.m.rules.limit = 5;
     (void)nsx_message_start(&f.m, &f.r.s, &f.source, &e);
     is_num(nsx_message_step(&f.m), NSX_STEP_WANT_READ, "MAIL is out");
-    is_num(nsx_message_deadline(&f.m), f.m.rules.deadline, "the deadline");
+    ok(f.m.deadline > nsx_clock_ms() && f.m.deadline <= nsx_clock_ms() + 5002,
+       "the deadline is that far");
+    is_num(nsx_message_deadline(&f.m), f.m.deadline, "the deadline");
     nsx_message_cancel(&f.m);
     nsx_message_result(&f.m, &f.res);
     is_str(fates(&f.m), "D", "cancelled");
@@ -512,6 +515,35 @@ time_and_cancel(void)
            "no recipient");
     is_num(e.code, NSX_E_ARGUMENT, "is an error of the caller's");
     close_fixture(&f);
+}
+
+/* The time of a message that follows another runs from when its envelope
+ * leaves, or from its first step. */
+static void
+time_of_second(void)
+{
+    const char *const offers[] = { "PIPELINING", "" };
+    struct nsx_message m2;
+    struct nsx_memory mem2;
+    struct fixture f;
+    size_t i;
+
+    for (i = 0; i < sizeof offers / sizeof offers[0]; i++) {
+        int64_t then = nsx_clock_ms();
+
+        open_fixture(&f, offers[i], NSX_PACE_ENVELOPE, "a", "first\n", 6);
+        second(&f, &m2, &mem2, NSX_PACE_ENVELOPE, "c");
+        m2.rules.limit = 60;
+        is_num(m2.deadline, NSX_NEVER, "no time runs for who waits");
+        (void)poll(NULL, 0, 30);
+        go(&f, "the first");
+        ok((m2.began != 0) == (i == 0), "the second has begun if it rides");
+        ok(drive(&f.r, &m2), "the second ends");
+        is_str(fates(&m2), "A", "in its time");
+        ok(m2.deadline >= then + 60030, "which runs from its beginning");
+        nsx_message_free(&m2);
+        close_fixture(&f);
+    }
 }
 
 /* One struct, one message after the other: nothing of the last one shows. */
@@ -586,6 +618,7 @@ main(void)
     chunks();
     in_a_row();
     in_step();
+    time_of_second();
     again();
     words();
     time_and_cancel();

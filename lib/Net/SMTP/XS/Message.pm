@@ -196,43 +196,49 @@ sub _body {
 
 sub send_message {
     my $smtp = shift;
-    my ($result) = _deliver($smtp, _message($smtp, @_));
-    return $result;
+    _deliver($smtp, \my @results, _message($smtp, @_));
+    return $results[0];
 }
 
 # In order, each as an array or hash of send_message's arguments.
 sub send_messages {
-    my ($smtp, $list) = @_;
+    my ($smtp, $list, $results) = @_;
     Carp::croak('send_messages: it takes a reference to an array of messages')
         if ref $list ne 'ARRAY';
+    Carp::croak('send_messages: results go into an array that it is given a reference to')
+        if defined $results && ref $results ne 'ARRAY';
     my @messages = map {
         my $type = ref;
               $type eq 'HASH'  ? _message($smtp, %$_)
             : $type eq 'ARRAY' ? _message($smtp, @$_)
             :   Carp::croak('send_messages: each message is a reference to its options');
     } @$list;
-    return _deliver($smtp, @messages);
+    @{ $results //= [] } = ();
+    _deliver($smtp, $results, @messages);
+    return @$results;
 }
 
 # --- who sends -----------------------------------------------------------------------
 
+# Each result goes into the caller's array as soon as it is there: what comes
+# after may die.
 sub _deliver {
-    my ($smtp, @messages) = @_;
+    my ($smtp, $results, @messages) = @_;
     _make_ready($smtp);
     if (_goes_by_methods($smtp)) {
         require Net::SMTP::XS::Message::ByMethods;
-        return map { Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) } @messages;
+        push @$results, Net::SMTP::XS::Message::ByMethods::send_one($smtp, $_) for @messages;
+        return;
     }
     my $handles = _begin($smtp);
-    my $letter  = _prepare($smtp, $handles, shift @messages);
-    my @results;
+    my $letter  = @messages ? _prepare($smtp, $handles, shift @messages) : undef;
     while ($letter) {
         my $next = @messages ? _prepare($smtp, $handles, shift @messages) : undef;
         _follow($letter, $next) if $next;
-        push @results, _send($smtp, $letter);
+        push @$results, _send($smtp, $letter);
         $letter = $next;
     }
-    return @results;
+    return;
 }
 
 # The rest of what the engine wants to know, in its own words.
