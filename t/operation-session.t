@@ -167,6 +167,12 @@ SKIP: {
         both("$kind, another name", $start, $class, @how, @right, SSL_verifycn_name => 'other.example.com');
         both("$kind, nobody vouches", $start, $class, @how, @right, SSL_ca_file => NSX::Test::TLS->cert('other-ca.pem'));
         both("$kind, no such file", $start, $class, @how, SSL_ca_file => "$dir/none") if $kind eq 'STARTTLS';
+        my ($server, @where) = $start->();
+        my $smtp = run_to_end($class->start_session(@where, @how, @right));
+        is run_to_end($smtp->start_message(From => 'a@test', To => 'b@test', Data => scalar(('x' x 70 . "\n") x 5000)))->outcome, 'accepted', 'a message under TLS';
+        run_to_end($smtp->start_quit);
+        undef $smtp;
+        $server->finish;
         my $asked = 0;
         both("$kind, a judge", $start, $class, @how, @right, SSL_verify_callback => sub { $asked++; $_[0] });
         ok $asked >= 2, 'who is asked';

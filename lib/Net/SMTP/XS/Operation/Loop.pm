@@ -57,7 +57,8 @@ sub run {
 
 sub cancel {
     my ($self) = @_;
-    my $run = $self->{run} or return;
+    my $run = $self->{run};
+    return if !$run || !_is_ours($run);
     _unwatch($run);
     $run->{op}->cancel;
     return $self->wake;
@@ -84,7 +85,8 @@ sub _start {
         $break->($@);
         return $promise;
     }
-    $self->{run} = { op => $op, keep => $keep, break => $break, made => $made, stop => [] };
+    $self->{run}
+        = { op => $op, keep => $keep, break => $break, made => $made, stop => [], pid => $$ };
     $self->_step($self->{run});
     return $promise;
 }
@@ -96,8 +98,13 @@ sub _unwatch {
     return;
 }
 
+# A child of fork has copies of the watchers, and perhaps the parent's loop behind
+# them: it leaves both alone.
+sub _is_ours { $_[0]{pid} == $$ }
+
 sub _step {
     my ($self, $run) = @_;
+    return if !_is_ours($run);
     _unwatch($run);
     $run->{is_inside} = 1;
     my $is_over = $run->{op}->step;
