@@ -23,6 +23,8 @@ my %WORK = (
     calls      => \&calls,
     recipients => sub { messages(body(1024), 50) },
     skipbad    => \&skipbad,
+    idle       => sub { idle() },
+    tls_idle   => sub { idle(SSL => 1, @TLS) },
     rounds_1   => sub { messages(body(1024), 1) },
     rounds_20  => sub { messages(body(1024), 20) },
     rounds_100 => sub { messages(body(1024), 100) },
@@ -143,6 +145,31 @@ sub skipbad {
         }
     });
     $smtp->quit;
+}
+
+# Octets that each of COUNT objects takes, after EHLO and after two messages.
+sub idle {
+    my @dial = @_;
+    my $send = sub {
+        my $smtp = shift;
+        envelope($smtp, 1);
+        $smtp->datasend("line\n") && $smtp->dataend or die $smtp->message;
+        $smtp->mail($FROM) && $smtp->to($TO) && $smtp->data("text\n") or die $smtp->message;
+    };
+    my @objects = map { dial(@dial) } 1 .. 20;    # what the first of them load
+    $send->($_) for @objects;
+    my $before = own_memory();
+    push @objects, map { dial(@dial) } 1 .. $count;
+    my $idle = own_memory();
+    $send->($_) for @objects;
+    printf "idle %d after %d\n", map { 1024 * ($_ - $before) / $count } $idle, own_memory();
+}
+
+# Kilobytes that the process shares with no file.
+sub own_memory {
+    open my $map, '<', '/proc/self/smaps_rollup' or die "smaps_rollup: $!";
+    my ($own) = map { /^Pss_Anon:\s*(\d+)/ } <$map>;
+    return $own;
 }
 
 # COUNT messages by the five calls that a message takes, and nothing else.
