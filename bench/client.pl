@@ -29,12 +29,14 @@ my %WORK = (
     rounds_20  => sub { messages(body(1024), 20) },
     rounds_100 => sub { messages(body(1024), 100) },
     whole      => sub { whole(body(1024), 1) },
+    flight     => sub { whole(body(1024), 1, SkipBad => 1, Pipelining => 'message') },
     whole_100  => sub { whole(body(1024), 100) },
     flight_100 => sub { whole(body(1024), 100, SkipBad => 1, Pipelining => 'message') },
     map({ my $n = $_;
-        ("sessions_$n"       => sub { sessions($n, \&methods) },
-         "sessions_whole_$n" => sub { sessions($n, $class->can('send_message') ? \&send_whole : \&methods) })
-    } 1, 20),
+        ("sessions_$n"        => sub { sessions($n, \&methods) },
+         "sessions_whole_$n"  => sub { sessions($n, $class->can('send_message') ? \&send_whole : \&methods) },
+         "sessions_flight_$n" => sub { sessions($n, $class->can('send_message') ? \&send_flight : \&methods) })
+    } 1, 20, 100),
     one_chunk  => sub { messages(body($count * 1024**2), 1, 1) },
     lines      => sub { lines(dial()) },
     tls_lines  => sub { lines(dial(SSL => 1, @TLS)) },
@@ -106,6 +108,8 @@ sub send_whole {
         Data => $body, @options);
     $result or die "$result\n";
 }
+
+sub send_flight { send_whole(@_, SkipBad => 1, Pipelining => 'message') }
 
 # COUNT connections of one message each, from connect to QUIT's reply.
 sub sessions {

@@ -1,14 +1,16 @@
 /*
  * rawc - the least an SMTP client can do: the measure for all others.
  *
- *   rawc PORT MESSAGES SIZE RECIPIENTS [ahead]
+ *   rawc PORT MESSAGES SIZE RECIPIENTS [ahead | envelope | message]
  *
  * Sends MESSAGES messages of SIZE octets over one connection to 127.0.0.1, in
  * lockstep, with TCP_NODELAY.  The body is prepared in advance and goes out
  * with its final dot; a reply is read up to the end of its last line and not
  * parsed further.  With "ahead" all RCPT of a message are one write, and then
- * their replies are read.  Prints "wall N cpu N": microseconds, the connection's
- * set-up not included.
+ * their replies are read.  With "envelope" MAIL and all RCPT are one write, BDAT
+ * LAST with the body the next; with "message" all of it is one write, built in
+ * advance.  Prints "wall N cpu N": microseconds, the connection's set-up not
+ * included.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -165,6 +167,50 @@ send_message(int fd, long recipients, int ahead, const char *body, size_t len)
     get_reply(fd, '2');
 }
 
+/* The flights of a message, as they go out. */
+struct flights {
+    char *octets;
+    size_t envelope, all; /* octets of the envelope, and of all */
+};
+
+static struct flights
+make_flights(long recipients, const char *body, size_t size)
+{
+    static const char mail[] = "MAIL FROM:<sender@example.com>\r\n";
+    static const char end[] = "\r\n";
+    const size_t mail_len = sizeof mail - 1, rcpt_len = sizeof rcpt - 1;
+    struct flights f;
+    char *p;
+    long i;
+
+    f.envelope = mail_len + (size_t)recipients * rcpt_len;
+    p = f.octets = malloc(f.envelope + size + REPLY_SIZE);
+    if (!p)
+        die("malloc");
+    memcpy(p, mail, mail_len);
+    for (p += mail_len, i = 0; i < recipients; i++, p += rcpt_len)
+        memcpy(p, rcpt, rcpt_len);
+    p += sprintf(p, "BDAT %lu LAST\r\n", (unsigned long)(size + sizeof end - 1));
+    memcpy(p, body, size);
+    memcpy(p + size, end, sizeof end - 1);
+    f.all = (size_t)(p - f.octets) + size + sizeof end - 1;
+    return f;
+}
+
+static void
+send_flights(int fd, long recipients, const struct flights *f, int at_once)
+{
+    if (at_once) {
+        put(fd, f->octets, f->all);
+        get_replies(fd, recipients + 2);
+        return;
+    }
+    put(fd, f->octets, f->envelope);
+    get_replies(fd, recipients + 1);
+    put(fd, f->octets + f->envelope, f->all - f->envelope);
+    get_reply(fd, '2');
+}
+
 static long long
 microseconds(clockid_t clock)
 {
@@ -179,7 +225,9 @@ main(int argc, char **argv)
 {
     long long wall, cpu;
     long messages, recipients, i;
-    size_t len;
+    struct flights flights;
+    const char *mode;
+    size_t len, size;
     char *body;
     int fd;
 
@@ -187,7 +235,10 @@ main(int argc, char **argv)
         return 2;
     messages = atol(argv[2]);
     recipients = atol(argv[4]);
-    body = make_body(strtoul(argv[3], NULL, 10), &len);
+    size = strtoul(argv[3], NULL, 10);
+    mode = argc > 5 ? argv[5] : "";
+    body = make_body(size, &len);
+    flights = make_flights(recipients, body, size);
     fd = dial(atoi(argv[1]));
     get_reply(fd, '2');
     say(fd, "EHLO rawc\r\n", '2');
@@ -195,12 +246,16 @@ main(int argc, char **argv)
     wall = microseconds(CLOCK_MONOTONIC);
     cpu = microseconds(CLOCK_PROCESS_CPUTIME_ID);
     for (i = 0; i < messages; i++)
-        send_message(fd, recipients, argc > 5, body, len);
+        if (strcmp(mode, "envelope") == 0 || strcmp(mode, "message") == 0)
+            send_flights(fd, recipients, &flights, *mode == 'm');
+        else
+            send_message(fd, recipients, strcmp(mode, "ahead") == 0, body, len);
     cpu = microseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     wall = microseconds(CLOCK_MONOTONIC) - wall;
 
     say(fd, "QUIT\r\n", '2');
     printf("wall %lld cpu %lld\n", wall, cpu);
+    free(flights.octets);
     free(body);
     return 0;
 }
