@@ -31,13 +31,11 @@ bare_cr_rule(pTHX_ struct nsx_op *op, int *refuse)
 static enum nsx_dot_at
 dot_at(SV *last)
 {
-    const char *text = SvPVX(last);
+    const char octet = SvCUR(last) == 1 ? *SvPVX(last) : '\0';
 
-    if (SvCUR(last) != 1)
-        return NSX_DOT_TEXT;
-    return text[0] == '\012' ? NSX_DOT_BOL
-        : text[0] == '\015'  ? NSX_DOT_CR
-                             : NSX_DOT_TEXT;
+    return octet == '\012' ? NSX_DOT_BOL
+        : octet == '\015'  ? NSX_DOT_CR
+                           : NSX_DOT_TEXT;
 }
 
 /* Enters the data phase when need be, and tells where the body stands. */
@@ -176,7 +174,6 @@ send_part(pTHX_ struct nsx_op *op, struct nsx_text *body, int finish)
     if (length == 0 && !finish)
         return 1;
     if (refuse && refuses(aTHX_ op, &dot, body, finish)) {
-        /* What went before must not be delivered. */
         nsx_session_tear(&op->obj->session);
         return -1;
     }

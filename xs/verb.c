@@ -3,42 +3,39 @@
  */
 #include "glue.h"
 
-struct verb {
+/* The methods of verbs; what is to be known of those is in nsx_verb.c. */
+static const struct {
     enum nsx_method method;
-    const char *name;
-    int wanted;      /* first digit that means success */
-    int takes_words; /* 1 when the method passes its arguments on */
+    enum nsx_verb verb;
+} verbs[] = {
+    { NSX_M__EHLO, NSX_VERB_EHLO },
+    { NSX_M__HELO, NSX_VERB_HELO },
+    { NSX_M__MAIL, NSX_VERB_MAIL },
+    { NSX_M__RCPT, NSX_VERB_RCPT },
+    { NSX_M__SEND, NSX_VERB_SEND },
+    { NSX_M__SAML, NSX_VERB_SAML },
+    { NSX_M__SOML, NSX_VERB_SOML },
+    { NSX_M__VRFY, NSX_VERB_VRFY },
+    { NSX_M__EXPN, NSX_VERB_EXPN },
+    { NSX_M__HELP, NSX_VERB_HELP },
+    { NSX_M__RSET, NSX_VERB_RSET },
+    { NSX_M__NOOP, NSX_VERB_NOOP },
+    { NSX_M__QUIT, NSX_VERB_QUIT },
+    { NSX_M__DATA, NSX_VERB_DATA },
+    { NSX_M__ETRN, NSX_VERB_ETRN },
+    { NSX_M__AUTH, NSX_VERB_AUTH },
+    { NSX_M__STARTTLS, NSX_VERB_STARTTLS },
 };
 
-static const struct verb verbs[] = {
-    { NSX_M__EHLO, "EHLO", NSX_DIGIT_OK, 1 },
-    { NSX_M__HELO, "HELO", NSX_DIGIT_OK, 1 },
-    { NSX_M__MAIL, "MAIL", NSX_DIGIT_OK, 1 },
-    { NSX_M__RCPT, "RCPT", NSX_DIGIT_OK, 1 },
-    { NSX_M__SEND, "SEND", NSX_DIGIT_OK, 1 },
-    { NSX_M__SAML, "SAML", NSX_DIGIT_OK, 1 },
-    { NSX_M__SOML, "SOML", NSX_DIGIT_OK, 1 },
-    { NSX_M__VRFY, "VRFY", NSX_DIGIT_OK, 1 },
-    { NSX_M__EXPN, "EXPN", NSX_DIGIT_OK, 1 },
-    { NSX_M__HELP, "HELP", NSX_DIGIT_OK, 1 },
-    { NSX_M__RSET, "RSET", NSX_DIGIT_OK, 0 },
-    { NSX_M__NOOP, "NOOP", NSX_DIGIT_OK, 0 },
-    { NSX_M__QUIT, "QUIT", NSX_DIGIT_OK, 0 },
-    { NSX_M__DATA, "DATA", NSX_DIGIT_MORE, 0 },
-    { NSX_M__ETRN, "ETRN", NSX_DIGIT_OK, 1 },
-    { NSX_M__AUTH, "AUTH", NSX_DIGIT_OK, 1 },
-    { NSX_M__STARTTLS, "STARTTLS", NSX_DIGIT_OK, 0 },
-};
-
-static const struct verb *
-find_verb(enum nsx_method m)
+static const struct nsx_verb_facts *
+facts_of(enum nsx_method m)
 {
     size_t i;
 
     for (i = 0; i < C_ARRAY_LENGTH(verbs); i++)
         if (verbs[i].method == m)
-            return &verbs[i];
-    return NULL;
+            return nsx_verb_facts(verbs[i].verb);
+    return nsx_verb_facts(NSX_VERB_OTHER);
 }
 
 SV **
@@ -57,13 +54,13 @@ nsx_words(pTHX_ const char *verb, I32 argc, SV **argv)
 int
 nsx_verb_takes_words(enum nsx_method m)
 {
-    return find_verb(m)->takes_words;
+    return facts_of(m)->takes_words;
 }
 
 int
 nsx_run_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
 {
-    const struct verb *verb = find_verb(m);
+    const struct nsx_verb_facts *verb = facts_of(m);
     SV **words = nsx_words(aTHX_ verb->name, argc, argv);
 
     return nsx_exchange(aTHX_ op, argc + 1, words) == verb->wanted;
@@ -72,7 +69,7 @@ nsx_run_verb(pTHX_ struct nsx_op *op, enum nsx_method m, I32 argc, SV **argv)
 static const char *
 verb_method(pTHX_ enum nsx_method m)
 {
-    return SvPV_nolen(sv_2mortal(newSVpvf("_%s", find_verb(m)->name)));
+    return SvPV_nolen(sv_2mortal(newSVpvf("_%s", facts_of(m)->name)));
 }
 
 int
