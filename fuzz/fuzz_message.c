@@ -1,9 +1,10 @@
 /*
- * fuzz_message.c - a message against any server, in any pieces.  No octet of a
- * body leaves before the reply that permits it, the way the pace says; every
- * recipient has exactly one fate; nobody is accepted without a 250 to the end
- * of the data, nor deferred when all of it was out and nothing said no; what
- * went out decodes to the body; a run ends.
+ * fuzz_message.c - a message, or two in a row, against any server, in any
+ * pieces.  No octet of a body leaves before the reply that permits it, the way
+ * the pace says; a message of unknown size is completed only when all its chunks
+ * have been answered; every recipient has exactly one fate; nobody is accepted
+ * without a 250 to the end of the data, nor deferred when all of it was out and
+ * nothing said no; what went out decodes to the body; a run ends.
  *
  * Input: four octets of settings, then the server's octets: each round hands
  * over as many as the next octet says.
@@ -11,28 +12,53 @@
 #include "fuzz.h"
 #include "nsx_message.h"
 
+#include <stddef.h>
+#include <stdlib.h>
+
 enum {
     HEAD = 4,
-    OUT = 1 << 16,
+    OUT = 1 << 21,
+    LARGE = 150000, /* octets of a body of several chunks */
+    LETTERS = 2,
     ROUNDS = 4096,
     RCPTS = 3,
     STUCK = 3
 };
 
-static const char body[] = ".one\ntwo\r\n..\nthree";
-static const char lines[] = ".one\r\ntwo\r\n..\r\nthree\r\n";
-static const char dotted[] = "..one\r\ntwo\r\n...\r\nthree\r\n.\r\n";
+/* A body as it is given, with its line ends, and as it goes behind DATA. */
+struct text {
+    const char *raw, *lines, *dotted;
+    size_t raw_len;
+};
+
+static const char text_1[] = ".one\ntwo\r\n..\nthree";
+static const char text_2[] = "second\n.\n";
+static char large[LARGE];
+static const struct text texts[LETTERS] = {
+    { text_1, ".one\r\ntwo\r\n..\r\nthree\r\n",
+      "..one\r\ntwo\r\n...\r\nthree\r\n.\r\n", sizeof text_1 - 1 },
+    { text_2, "second\r\n.\r\n", "second\r\n..\r\n.\r\n", sizeof text_2 - 1 }
+};
+
+/* What is sent of a letter: its octets in chunks. */
+struct letter {
+    struct text text;
+    const char *chunks;
+    size_t chunks_len;
+    int is_stream; /* of a size that nobody knows */
+};
 
 struct wire {
     const uint8_t *in;
     size_t in_len;
     size_t readable, writable;
     int is_over; /* the server's words are at their end: EOF */
-    char out[OUT];
     size_t out_len;
     size_t threes, twos; /* 3xx and 2xx lines handed to the client */
+    size_t replies;      /* all of them */
     uint8_t line[4];
     size_t at;
+    char out[OUT]; /* last: it is not cleared */
 };
 
 /* Counts replies by their last lines, as the client sees them. */
@@ -46,6 +72,7 @@ count(struct wire *w, const uint8_t *p, size_t n)
             if (w->at >= 3 && !(w->at > 3 && w->line[3] == '-')) {
                 w->threes += w->line[0] == '3';
                 w->twos += w->line[0] == '2';
+                w->replies++;
             }
             w->at = 0;
         }
@@ -122,7 +149,8 @@ static const struct nsx_transport transport = { "wire",        wire_recv,
                                                 wire_shutdown, wire_free };
 
 struct source {
-    size_t at, piece;
+    const char *text;
+    size_t len, at, piece;
     int waits, turn, fails;
 };
 
@@ -130,13 +158,13 @@ static nsx_status
 pull(void *ctx, const char **ptr, size_t *len)
 {
     struct source *s = ctx;
-    size_t left = sizeof body - 1 - s->at;
+    size_t left = s->len - s->at;
 
     if (s->waits && s->turn++ % 2 == 0)
         return NSX_WANT_READ;
     if (s->fails && s->at > 5)
         return NSX_ERROR;
-    *ptr = body + s->at;
+    *ptr = s->text + s->at;
     *len = left < s->piece ? left : s->piece;
     s->at += *len;
     return NSX_OK;
@@ -149,9 +177,22 @@ again(void *ctx)
     return 1;
 }
 
-/* What the wire shows: a walk over what went out. */
+/* What the wire shows of a letter, and of them all: a walk over what went out,
+ * which goes on where it was. */
+struct tally {
+    size_t mails, ends;
+};
+
 struct seen {
-    size_t mails, datas, ends, bodies, bad;
+    struct tally of[LETTERS];
+    size_t dotted, chunked; /* bodies, also those that have only begun */
+    size_t begun;           /* 1 in one of them for the body being walked */
+    struct tally *now;      /* of the letter whose MAIL was last */
+    const struct letter *letters, *letter;
+    size_t at; /* octets that were looked at for good */
+    size_t commands, chunk_at;
+    size_t replies; /* that the client has */
+    int behind_data;
 };
 
 static int
@@ -160,84 +201,119 @@ begins(const char *p, size_t n, const char *word)
     return n >= strlen(word) && memcmp(p, word, strlen(word)) == 0;
 }
 
-/* A body, or as much of it as went out; 0 where it is no such. */
-static size_t
-take_body(const char *p, size_t n, const char *want, size_t want_n)
+/* Of a stretch, what there is of it: it must be the text. */
+static int
+is_whole(const char *p, size_t n, const char *want, size_t want_n)
 {
-    size_t k = n < want_n ? n : want_n;
-
-    return memcmp(p, want, k) == 0 ? k : 0;
+    CHECK(memcmp(p, want, n < want_n ? n : want_n) == 0);
+    return n >= want_n;
 }
 
+/* BDAT and its octets; 0 while they are not whole. */
 static size_t
-take_bdat(struct seen *x, const char *p, size_t n)
+take_bdat(struct seen *x, const char *p, size_t n, size_t line)
 {
-    char size[64];
-    size_t k;
+    const struct letter *l = x->letter;
+    size_t size = (size_t)strtoul(p + 5, NULL, 10);
+    int is_last = memcmp(p + line - 7, " LAST\r\n", 7) == 0;
 
-    (void)snprintf(size, sizeof size, "BDAT %zu LAST\r\n", sizeof lines - 1);
-    CHECK(begins(p, n, size) || memcmp(p, size, n) == 0);
-    if (n <= strlen(size))
-        return n;
-    k = take_body(p + strlen(size), n - strlen(size), lines, sizeof lines - 1);
-    CHECK(k > 0);
-    x->bodies++;
-    x->ends += k == sizeof lines - 1;
-    return strlen(size) + k;
+    CHECK(size <= l->chunks_len - x->chunk_at);
+    CHECK(is_last == (x->chunk_at + size == l->chunks_len));
+    CHECK(is_last || l->is_stream);
+    if (l->is_stream && is_last)
+        CHECK(x->replies >= x->commands);
+    if (x->chunk_at == 0 && !x->begun) {
+        x->chunked++;
+        x->begun = 1;
+    }
+    if (!is_whole(p + line, n - line, l->chunks + x->chunk_at, size))
+        return 0;
+    x->commands++;
+    x->begun = 0;
+    x->chunk_at += size;
+    x->now->ends += (size_t)is_last;
+    return line + size;
 }
 
 /* Behind DATA: a body, a dot alone, or another command where it was refused. */
 static size_t
 take_data(struct seen *x, const char *p, size_t n)
 {
-    size_t k;
+    const char *want = x->letter->text.dotted;
 
-    if (begins(p, n, "..")) {
-        k = take_body(p, n, dotted, sizeof dotted - 1);
-        CHECK(k > 0);
-        x->bodies++;
-        x->ends += k == sizeof dotted - 1;
-        return k;
+    if (n < 3 && (*p == '.' || *p == *want))
+        return 0;
+    if (*p != *want || begins(p, n, ".\r\n")) {
+        x->behind_data = 0;
+        return begins(p, n, ".\r\n") ? 3 : 0;
     }
-    return begins(p, n, ".\r\n") ? 3 : 0;
+    if (!x->begun) {
+        x->dotted++;
+        x->begun = 1;
+    }
+    if (!is_whole(p, n, want, strlen(want)))
+        return 0;
+    x->behind_data = 0;
+    x->begun = 0;
+    x->now->ends++;
+    return strlen(want);
+}
+
+/* One command; 0 while it is not whole. */
+static size_t
+take_command(struct seen *x, const char *p, size_t n)
+{
+    const char *lf = memchr(p, '\n', n);
+    size_t line = lf == NULL ? 0 : (size_t)(lf - p) + 1;
+
+    if (line == 0)
+        return 0;
+    if (begins(p, n, "BDAT "))
+        return take_bdat(x, p, n, line);
+    if (begins(p, n, "MAIL FROM:<")) {
+        int k = begins(p, n, "MAIL FROM:<2@x>");
+
+        x->now = &x->of[k];
+        x->letter = &x->letters[k];
+        x->chunk_at = 0;
+        x->now->mails++;
+    }
+    else if (begins(p, n, "DATA\r\n")) {
+        x->behind_data = 1;
+    }
+    else {
+        CHECK(begins(p, n, "RCPT TO:<") || begins(p, n, "RSET\r\n"));
+        if (*p == 'R' && p[1] == 'S')
+            x->chunk_at = 0;
+    }
+    x->commands++;
+    return line;
 }
 
 static void
 walk(struct seen *x, const struct wire *w)
 {
-    static const char *const verbs[] = { "MAIL FROM:<", "RCPT TO:<", "DATA\r\n",
-                                         "RSET\r\n" };
-    size_t at = 0, i;
+    x->replies = w->replies;
+    while (x->at < w->out_len) {
+        const char *p = w->out + x->at;
+        size_t n = w->out_len - x->at;
+        size_t k = x->behind_data ? take_data(x, p, n) : 0;
 
-    memset(x, 0, sizeof *x);
-    while (at < w->out_len) {
-        const char *p = w->out + at;
-        size_t n = w->out_len - at;
-        const char *lf = memchr(p, '\n', n);
-
-        if (begins(p, n, "BDAT ")) {
-            at += take_bdat(x, p, n);
-            continue;
-        }
-        if (lf == NULL)
+        if (k == 0 && !x->behind_data)
+            k = take_command(x, p, n);
+        if (k == 0)
             return;
-        for (i = 0; i < 4 && !begins(p, n, verbs[i]); i++)
-            continue;
-        CHECK(i < 4);
-        x->mails += i == 0;
-        x->datas += i == 2;
-        at += (size_t)(lf - p) + 1;
-        if (i == 2)
-            at += take_data(x, w->out + at, w->out_len - at);
+        x->at += k;
     }
 }
 
 static void
 set_caps(struct nsx_caps *c, unsigned bits)
 {
-    static const char *const offers[] = { "PIPELINING", "CHUNKING",
+    static const char *const offers[] = { "PIPELINING",       "CHUNKING",
                                           "LIMITS RCPTMAX=2", "SIZE 1000",
-                                          "8BITMIME" };
+                                          "8BITMIME",         "BINARYMIME",
+                                          "LIMITS MAILMAX=1" };
     size_t i;
 
     for (i = 0; i < sizeof offers / sizeof offers[0]; i++)
@@ -246,44 +322,43 @@ set_caps(struct nsx_caps *c, unsigned bits)
 }
 
 static void
-check_now(const struct nsx_message *m, const struct wire *w)
+check_now(const struct nsx_message *m, struct seen *x, const struct wire *w)
 {
-    struct seen x;
+    size_t k;
 
-    walk(&x, w);
-    CHECK(x.mails <= RCPTS);
+    walk(x, w);
+    for (k = 0; k < LETTERS; k++)
+        CHECK(x->of[k].mails <= RCPTS);
     /* A dot-stuffed body needs a 3xx each. */
-    if (!m->bdat)
-        CHECK(x.bodies <= w->threes);
+    CHECK(x->dotted <= w->threes);
     /* A BDAT does not leave before anybody can have been accepted, but in the
      * pace that says so. */
-    else if (m->rules.pace != NSX_PACE_MESSAGE || !m->rules.skip_bad)
-        CHECK(x.bodies == 0 || w->twos >= 2 * x.bodies);
+    if (m->rules.pace != NSX_PACE_MESSAGE || !m->rules.skip_bad
+        || x->letters->is_stream)
+        CHECK(x->chunked == 0 || w->twos >= 2 * x->chunked);
 }
 
 static void
-check_end(const struct nsx_message *m, const struct wire *w)
+check_end(const struct nsx_message *m, const struct tally *x,
+          const struct wire *w)
 {
     struct nsx_message_result r;
-    struct seen x;
     size_t i, accepted = 0;
 
-    walk(&x, w);
     nsx_message_result(m, &r);
-    CHECK(r.transactions >= x.mails);
+    CHECK(r.transactions >= x->mails);
     for (i = 0; i < RCPTS; i++) {
         unsigned fate = m->outcome.records[i].fate;
 
         CHECK(fate > NSX_FATE_PENDING && fate < NSX_FATE_PARTIAL);
         accepted += fate == NSX_FATE_ACCEPTED;
-        CHECK(fate != NSX_FATE_UNKNOWN || x.ends > 0);
+        CHECK(fate != NSX_FATE_UNKNOWN || x->ends > 0);
     }
-    CHECK(accepted == 0 || (x.ends > 0 && w->twos >= 3));
-    CHECK(!r.is_reusable || nsx_session_outstanding(m->session) == 0);
+    CHECK(accepted == 0 || (x->ends > 0 && w->twos >= 3));
 }
 
 static void
-run(struct nsx_message *m, struct wire *w)
+run(struct nsx_message *m, struct seen *x, struct wire *w)
 {
     int round, stuck = 0;
 
@@ -292,7 +367,7 @@ run(struct nsx_message *m, struct wire *w)
 
         CHECK(t != NSX_STEP_REPLY && t != NSX_STEP_ERROR
               && t != NSX_STEP_BODY_ERROR);
-        check_now(m, w);
+        check_now(m, x, w);
         if (t == NSX_STEP_DONE)
             return;
         if (t == NSX_STEP_AGAIN)
@@ -313,49 +388,116 @@ run(struct nsx_message *m, struct wire *w)
     nsx_message_cancel(m);
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void
+prepare(struct nsx_message *m, const uint8_t *data, int k)
 {
     static const char *const to[RCPTS] = { "<a@x>", "<b@y>", "<c@x>" };
-    static struct wire w;
-    struct nsx_channel ch;
-    struct nsx_session s;
-    struct nsx_message m;
-    struct nsx_source from = { NULL, pull, NULL, again };
-    struct source src = { 0, 4, 0, 0, 0 };
     struct nsx_error e;
     size_t i;
 
+    nsx_error_reset(&e);
+    nsx_message_init(m);
+    m->rules.pace = (enum nsx_pace)(data[0] % 3);
+    m->rules.skip_bad = data[0] >> 2 & 1;
+    m->rules.chunking = data[0] >> 3 & 1;
+    CHECK(nsx_envelope_from(&m->envelope, k == 0 ? "<>" : "<2@x>",
+                            k == 0 ? 2 : 5, &e)
+          == NSX_OK);
+    for (i = 0; i < RCPTS; i++)
+        CHECK(nsx_envelope_to(&m->envelope, to[i], 5, &e) == NSX_OK);
+}
+
+static void
+make_letters(struct letter *letters, int is_binary, int is_large, int is_stream)
+{
+    size_t i;
+
+    for (i = 0; large[0] == '\0' && i < LARGE; i++)
+        large[i] = (char)(1 + i % 251);
+    for (i = 0; i < LETTERS; i++) {
+        struct letter *l = &letters[i];
+
+        l->text = texts[i];
+        if (is_large) {
+            l->text.raw = large;
+            l->text.raw_len = LARGE;
+        }
+        l->chunks = is_binary ? l->text.raw : l->text.lines;
+        l->chunks_len = is_binary ? l->text.raw_len : strlen(l->text.lines);
+        l->is_stream = is_stream;
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct wire w;
+    struct nsx_channel ch;
+    struct nsx_session s;
+    struct nsx_message m[LETTERS];
+    struct letter letters[LETTERS];
+    struct source src[LETTERS];
+    struct seen x;
+    struct nsx_error e;
+    int k, count, is_binary, is_large;
+
     if (size < HEAD)
         return 0;
-    memset(&w, 0, sizeof w);
+    memset(&w, 0, offsetof(struct wire, out));
+    memset(&x, 0, sizeof x);
     w.in = data + HEAD;
     w.in_len = size - HEAD;
     w.is_over = data[3] & 1;
-    src.waits = data[3] >> 1 & 1;
-    src.fails = data[3] >> 2 & 1;
     w.writable = (data[3] & 8) != 0 ? OUT : 0;
-    src.piece = 1 + (data[3] >> 4);
-    from.ctx = &src;
-    if ((data[2] & 1) != 0)
-        from.rewind = NULL;
+    is_binary = data[2] >> 2 & 1;
+    is_large = is_binary && (data[2] >> 3 & 1);
+    count = 1 + (data[2] >> 4 & 1);
+    if (is_large)
+        w.writable = OUT;
+    make_letters(letters, is_binary, is_large, is_binary && (data[2] & 1));
+    x.letters = x.letter = letters;
+    x.now = x.of;
     nsx_error_reset(&e);
     nsx_channel_init(&ch, -1);
     CHECK(nsx_channel_set_transport(&ch, &transport, &w) == NSX_OK);
     nsx_session_init(&s, &ch);
     s.lmtp = data[2] >> 1 & 1;
     set_caps(&s.caps, data[1]);
-    nsx_message_init(&m);
-    m.rules.pace = (enum nsx_pace)(data[0] % 3);
-    m.rules.skip_bad = data[0] >> 2 & 1;
-    m.rules.chunking = data[0] >> 3 & 1;
-    CHECK(nsx_envelope_from(&m.envelope, "<>", 2, &e) == NSX_OK);
-    for (i = 0; i < RCPTS; i++)
-        CHECK(nsx_envelope_to(&m.envelope, to[i], 5, &e) == NSX_OK);
-    CHECK(nsx_message_start(&m, &s, &from, &e) == NSX_OK);
-    run(&m, &w);
-    check_end(&m, &w);
-    nsx_message_free(&m);
+    for (k = 0; k < count; k++) {
+        struct nsx_source from = { NULL, pull, NULL, again };
+
+        memset(&src[k], 0, sizeof src[k]);
+        src[k].text = letters[k].text.raw;
+        src[k].len = letters[k].text.raw_len;
+        src[k].piece = is_large ? 20000 : 1 + (data[3] >> 4);
+        src[k].waits = data[3] >> 1 & 1;
+        src[k].fails = data[3] >> 2 & 1;
+        from.ctx = &src[k];
+        if ((data[2] & 1) != 0)
+            from.rewind = NULL;
+        prepare(&m[k], data, k);
+        if (is_binary) {
+            m[k].rules.chunking = 1;
+            CHECK(
+                nsx_envelope_set(&m[k].envelope, NSX_OPT_BITS, "binary", 6, &e)
+                == NSX_OK);
+        }
+        CHECK(nsx_message_start(&m[k], &s, &from, &e) == NSX_OK);
+        if (k > 0)
+            nsx_message_follow(&m[k - 1], &m[k]);
+    }
+    for (k = 0; k < count; k++) {
+        struct nsx_message_result r;
+
+        run(&m[k], &x, &w);
+        walk(&x, &w);
+        check_end(&m[k], &x.of[k], &w);
+        nsx_message_result(&m[k], &r);
+        CHECK(!r.is_reusable || k + 1 < count
+              || nsx_session_outstanding(&s) == 0);
+    }
+    for (k = 0; k < count; k++)
+        nsx_message_free(&m[k]);
     nsx_session_free(&s);
     nsx_channel_free(&ch);
     return 0;
