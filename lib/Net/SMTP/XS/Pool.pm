@@ -79,6 +79,7 @@ sub add {
         Carp::croak("Net::SMTP::XS::Pool: add: $name: it is required") if !defined $message{$name};
     }
     push @{ $self->{queue} }, { message => \%message, done => $done, moves => 0 };
+    $self->_wake;
     return !$self->is_full;
 }
 
@@ -381,6 +382,62 @@ sub _progress {
         $self->{done}, $self->{failed}, scalar @{ $self->{queue} },
         $seconds ? (@$ends - 1) / $seconds : 0
     );
+}
+
+# --- somebody else's loop ------------------------------------------------------------
+
+# An adapter lends its loop: its promise, and its ways to watch and to wait.
+sub start {
+    my ($self, $adapter, %option) = @_;
+    Carp::croak(
+        "Net::SMTP::XS::Pool: start: it takes the name of an adapter, 'Net::SMTP::XS::AnyEvent'")
+        if !eval "require $adapter; $adapter->can('_promise')";
+    Carp::croak('Net::SMTP::XS::Pool: start: it is under way') if $self->{loop};
+    my $loop = $adapter->new(%option);
+    my ($promise, $keep, $break) = $loop->_promise;
+    $self->{loop}   = { loop => $loop, keep => $keep, break => $break, stop => [] };
+    $self->{ending} = 1;
+    $self->_wake;
+    return $promise;
+}
+
+sub _wake {
+    my ($self) = @_;
+    my $run = $self->{loop} or return;
+    push @{ $run->{stop} }, $run->{loop}->_after(0, sub { $self->_loop_turn($run) });
+    return;
+}
+
+# No handle is watched while it may be closed.
+sub _loop_turn {
+    my ($self, $run) = @_;
+    return if $run->{is_inside};
+    $_->() for splice @{ $run->{stop} };
+    my $goes_on;
+    {
+        local $run->{is_inside} = 1;
+        return $self->_loop_end($run, break => $@)
+            if !eval { $goes_on = $self->_turn; $self->_tell; 1 };
+    }
+    return $self->_loop_end($run, keep => !$self->{failed}) if !$goes_on;
+    for my $connection ($self->_connections) {
+        my ($handle, $want) = $connection->watched or next;
+        push @{ $run->{stop} }, $run->{loop}->_io(
+            $handle,
+            $want ne 'write',
+            $want ne 'read',
+            sub { $connection->is_ready; $self->_loop_turn($run) }
+        );
+    }
+    push @{ $run->{stop} }, $run->{loop}->_after($self->_pause, sub { $self->_loop_turn($run) });
+    return;
+}
+
+sub _loop_end {
+    my ($self, $run, $how, $with) = @_;
+    delete @$self{qw(loop ending)};
+    $self->{stopped} = '';
+    return $run->{$how}->($with);
 }
 
 1;
