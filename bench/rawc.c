@@ -190,7 +190,8 @@ make_flights(long recipients, const char *body, size_t size)
     memcpy(p, mail, mail_len);
     for (p += mail_len, i = 0; i < recipients; i++, p += rcpt_len)
         memcpy(p, rcpt, rcpt_len);
-    p += sprintf(p, "BDAT %lu LAST\r\n", (unsigned long)(size + sizeof end - 1));
+    p +=
+        sprintf(p, "BDAT %lu LAST\r\n", (unsigned long)(size + sizeof end - 1));
     memcpy(p, body, size);
     memcpy(p + size, end, sizeof end - 1);
     f.all = (size_t)(p - f.octets) + size + sizeof end - 1;

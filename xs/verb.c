@@ -8,22 +8,14 @@ static const struct {
     enum nsx_method method;
     enum nsx_verb verb;
 } verbs[] = {
-    { NSX_M__EHLO, NSX_VERB_EHLO },
-    { NSX_M__HELO, NSX_VERB_HELO },
-    { NSX_M__MAIL, NSX_VERB_MAIL },
-    { NSX_M__RCPT, NSX_VERB_RCPT },
-    { NSX_M__SEND, NSX_VERB_SEND },
-    { NSX_M__SAML, NSX_VERB_SAML },
-    { NSX_M__SOML, NSX_VERB_SOML },
-    { NSX_M__VRFY, NSX_VERB_VRFY },
-    { NSX_M__EXPN, NSX_VERB_EXPN },
-    { NSX_M__HELP, NSX_VERB_HELP },
-    { NSX_M__RSET, NSX_VERB_RSET },
-    { NSX_M__NOOP, NSX_VERB_NOOP },
-    { NSX_M__QUIT, NSX_VERB_QUIT },
-    { NSX_M__DATA, NSX_VERB_DATA },
-    { NSX_M__ETRN, NSX_VERB_ETRN },
-    { NSX_M__AUTH, NSX_VERB_AUTH },
+    { NSX_M__EHLO, NSX_VERB_EHLO },         { NSX_M__HELO, NSX_VERB_HELO },
+    { NSX_M__MAIL, NSX_VERB_MAIL },         { NSX_M__RCPT, NSX_VERB_RCPT },
+    { NSX_M__SEND, NSX_VERB_SEND },         { NSX_M__SAML, NSX_VERB_SAML },
+    { NSX_M__SOML, NSX_VERB_SOML },         { NSX_M__VRFY, NSX_VERB_VRFY },
+    { NSX_M__EXPN, NSX_VERB_EXPN },         { NSX_M__HELP, NSX_VERB_HELP },
+    { NSX_M__RSET, NSX_VERB_RSET },         { NSX_M__NOOP, NSX_VERB_NOOP },
+    { NSX_M__QUIT, NSX_VERB_QUIT },         { NSX_M__DATA, NSX_VERB_DATA },
+    { NSX_M__ETRN, NSX_VERB_ETRN },         { NSX_M__AUTH, NSX_VERB_AUTH },
     { NSX_M__STARTTLS, NSX_VERB_STARTTLS },
 };
 
