@@ -2,6 +2,7 @@
  * nsx_caps.c - what a server said it can do.
  */
 #include "nsx_caps.h"
+#include "nsx_ascii.h"
 #include "nsx_ehlo.h"
 
 #include <string.h>
@@ -28,26 +29,6 @@ nsx_caps_free(struct nsx_caps *c)
 {
     nsx_buf_free(&c->auth);
     nsx_caps_init(c);
-}
-
-static char
-upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-/* word is in capitals. */
-static int
-same(const char *text, size_t n, const char *word)
-{
-    size_t i;
-
-    if (n != strlen(word))
-        return 0;
-    for (i = 0; i < n; i++)
-        if (upper(text[i]) != word[i])
-            return 0;
-    return 1;
 }
 
 /* Words separated by blanks. */
@@ -194,11 +175,11 @@ add_limit(struct nsx_caps *c, const char *word, size_t n)
     value = number(eq + 1, n - name - 1);
     limit =
         value > NSX_MAX_SERVER_LIMIT ? NSX_MAX_SERVER_LIMIT : (unsigned)value;
-    if (same(word, name, "RCPTMAX"))
+    if (nsx_is_word(word, name, "RCPTMAX"))
         c->rcpt_max = limit;
-    else if (same(word, name, "MAILMAX"))
+    else if (nsx_is_word(word, name, "MAILMAX"))
         c->mail_max = limit;
-    else if (same(word, name, "RCPTDOMAINMAX"))
+    else if (nsx_is_word(word, name, "RCPTDOMAINMAX"))
         c->rcpt_domain_max = limit;
 }
 
@@ -246,7 +227,7 @@ nsx_caps_add(struct nsx_caps *c, const char *keyword, size_t keyword_len,
     size_t i;
 
     for (i = 0; i < sizeof table / sizeof *table; i++)
-        if (same(keyword, keyword_len, table[i].keyword))
+        if (nsx_is_word(keyword, keyword_len, table[i].keyword))
             break;
     if (i == sizeof table / sizeof *table)
         return NSX_E_NONE;

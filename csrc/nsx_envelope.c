@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nsx_ascii.h"
 #include "nsx_content.h"
 #include "nsx_command.h"
 #include "nsx_date.h"
@@ -14,10 +15,6 @@
 
 enum {
     FIRST_ROOM = 8,   /* recipients */
-    MAX_ENVID = 100,  /* RFC 3461 4.4 */
-    MAX_ORCPT = 500,  /* RFC 3461 4.2 */
-    MAX_SECONDS = 9,  /* digits; RFC 2852 4, 4865 5 */
-    MAX_SIZE = 20,    /* digits, RFC 1870 4 */
     SHOWN_VALUE = 100 /* octets of a wrong value that its error shows */
 };
 
@@ -31,247 +28,6 @@ static int
 is_given(const struct nsx_stretch *s)
 {
     return s->at != NSX_NOT_GIVEN;
-}
-
-/* --- values -------------------------------------------------------------- */
-
-static int
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static char
-upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-/* Is text[0..n) this word, compared without case? */
-static int
-is_word(const char *text, size_t n, const char *word)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if (word[i] == '\0' || upper(text[i]) != word[i])
-            return 0;
-    return word[n] == '\0';
-}
-
-static int
-digits(const char *v, size_t n, size_t most)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if (!is_digit(v[i]))
-            return 0;
-    return n > 0 && n <= most;
-}
-
-static int
-is_hex(char c)
-{
-    return is_digit(c) || (c >= 'A' && c <= 'F');
-}
-
-/* xtext, RFC 3461 4. */
-static int
-xtext(const char *v, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        if (v[i] < '!' || v[i] > '~' || v[i] == '=')
-            return 0;
-        if (v[i] == '+'
-            && (n - i < 3 || !is_hex(v[i + 1]) || !is_hex(v[i + 2])))
-            return 0;
-    }
-    return 1;
-}
-
-static int
-ok_size(const char *v, size_t n)
-{
-    return digits(v, n, MAX_SIZE);
-}
-
-static int
-ok_return(const char *v, size_t n)
-{
-    return is_word(v, n, "FULL") || is_word(v, n, "HDRS");
-}
-
-static int
-ok_bits(const char *v, size_t n)
-{
-    return is_word(v, n, "7") || is_word(v, n, "8")
-        || (n == 6 && memcmp(v, "binary", n) == 0);
-}
-
-static int
-ok_envelope(const char *v, size_t n)
-{
-    return n > 0 && n <= MAX_ENVID && nsx_xtext_size(v, n) <= MAX_ENVID;
-}
-
-static int
-ok_envid(const char *v, size_t n)
-{
-    return n > 0 && n <= MAX_ENVID && xtext(v, n);
-}
-
-static int
-ok_auth(const char *v, size_t n)
-{
-    return n <= NSX_MAX_OPTION && xtext(v, n);
-}
-
-static int
-ok_any(const char *v, size_t n)
-{
-    (void)v;
-    return n <= NSX_MAX_OPTION;
-}
-
-/* by-time ";" by-mode [ "T" ]; what is returned within a time needs one. */
-static int
-ok_deliverby(const char *v, size_t n)
-{
-    size_t at = n > 0 && (v[0] == '-' || v[0] == '+');
-    const char *semi = n > 0 ? memchr(v, ';', n) : NULL;
-    size_t end = semi != NULL ? (size_t)(semi - v) : 0;
-    int returns;
-
-    if (end <= at || !digits(v + at, end - at, MAX_SECONDS) || n - end < 2
-        || n - end > 3 || (n - end == 3 && upper(v[end + 2]) != 'T'))
-        return 0;
-    returns = upper(v[end + 1]) == 'R';
-    if (!returns)
-        return upper(v[end + 1]) == 'N';
-    while (at < end && v[at] == '0')
-        at++;
-    return v[0] != '-' && at < end;
-}
-
-static int
-ok_seconds(const char *v, size_t n)
-{
-    return digits(v, n, MAX_SECONDS);
-}
-
-static int
-ok_time(const char *v, size_t n)
-{
-    struct nsx_date date;
-
-    return n <= NSX_MAX_CAP_WORD && nsx_date_parse(v, n, &date);
-}
-
-static int
-ok_priority(const char *v, size_t n)
-{
-    if (n == 1)
-        return is_digit(v[0]);
-    return n == 2 && v[0] == '-' && v[1] >= '1' && v[1] <= '9';
-}
-
-static int
-ok_notify(const char *v, size_t n)
-{
-    static const char *const words[] = { "SUCCESS", "FAILURE", "DELAY" };
-    unsigned seen = 0;
-    size_t at = 0, end, i;
-
-    if (is_word(v, n, "NEVER"))
-        return 1;
-    for (; at <= n; at = end + 1) {
-        for (end = at; end < n && v[end] != ','; end++)
-            continue;
-        for (i = 0; i < 3 && !is_word(v + at, end - at, words[i]); i++)
-            continue;
-        if (i == 3 || (seen & 1u << i) != 0)
-            return 0;
-        seen |= 1u << i;
-    }
-    return 1;
-}
-
-static int
-ok_orcpt(const char *v, size_t n)
-{
-    const char *semi = n > 0 ? memchr(v, ';', n) : NULL;
-
-    return semi != NULL && semi > v && n <= MAX_ORCPT && xtext(v, n);
-}
-
-/* --- the options --------------------------------------------------------- */
-
-struct facts {
-    const char *name, *extension;
-    unsigned cap;
-    int informs; /* left out where it is not offered */
-    int (*is_valid)(const char *v, size_t n);
-    const char *takes;
-};
-
-static const struct facts options[NSX_OPT_COUNT_] = {
-    [NSX_OPT_SIZE] = { "Size", "SIZE", NSX_CAP_SIZE, 1, ok_size,
-                       "a number of octets" },
-    [NSX_OPT_RETURN] = { "Return", "DSN", NSX_CAP_DSN, 1, ok_return,
-                         "FULL or HDRS" },
-    [NSX_OPT_BITS] = { "Bits", "8BITMIME", NSX_CAP_8BITMIME, 1, ok_bits,
-                       "7, 8 or binary" },
-    [NSX_OPT_ENVELOPE] = { "Envelope", "DSN", NSX_CAP_DSN, 1, ok_envelope,
-                           "at most 100 characters once encoded" },
-    [NSX_OPT_ENVID] = { "ENVID", "DSN", NSX_CAP_DSN, 1, ok_envid,
-                        "at most 100 characters of xtext" },
-    [NSX_OPT_AUTH] = { "AUTH", "AUTH", NSX_CAP_AUTH, 1, ok_auth,
-                       "an address as xtext, or <>" },
-    [NSX_OPT_XVERP] = { "XVERP", "XVERP", NSX_CAP_XVERP, 1, ok_any, "1" },
-    [NSX_OPT_SMTPUTF8] = { "SMTPUTF8", "SMTPUTF8", NSX_CAP_SMTPUTF8, 1, ok_any,
-                           "1 or 0" },
-    [NSX_OPT_DELIVERBY] = { "DeliverBy", "DELIVERBY", NSX_CAP_DELIVERBY, 0,
-                            ok_deliverby,
-                            "seconds;R or seconds;N, with T for trace" },
-    [NSX_OPT_HOLDFOR] = { "HoldFor", "FUTURERELEASE", NSX_CAP_FUTURERELEASE, 0,
-                          ok_seconds, "a number of seconds" },
-    [NSX_OPT_HOLDUNTIL] = { "HoldUntil", "FUTURERELEASE", NSX_CAP_FUTURERELEASE,
-                            0, ok_time, "a time like 2026-01-31T18:30:00Z" },
-    [NSX_OPT_PRIORITY] = { "Priority", "MT-PRIORITY", NSX_CAP_MT_PRIORITY, 1,
-                           ok_priority, "-9 to 9" },
-    [NSX_OPT_REQUIRETLS] = { "RequireTLS", "REQUIRETLS", NSX_CAP_REQUIRETLS, 0,
-                             ok_any, "1 or 0" },
-    [NSX_OPT_NOTIFY] = { "Notify", "DSN", NSX_CAP_DSN, 1, ok_notify,
-                         "NEVER alone, or of SUCCESS, FAILURE, DELAY" },
-    [NSX_OPT_ORCPT] = { "ORcpt", "DSN", NSX_CAP_DSN, 1, ok_orcpt,
-                        "type;address, the address as xtext" }
-};
-
-const char *
-nsx_option_name(enum nsx_option o)
-{
-    return options[o].name;
-}
-
-const char *
-nsx_option_extension(enum nsx_option o)
-{
-    return options[o].extension;
-}
-
-enum nsx_option
-nsx_option_find(const char *name, size_t len)
-{
-    int o;
-
-    for (o = 0; o < NSX_OPT_COUNT_; o++)
-        if (strlen(options[o].name) == len
-            && memcmp(options[o].name, name, len) == 0)
-            break;
-    return (enum nsx_option)o;
 }
 
 /* --- building ------------------------------------------------------------ */
@@ -419,10 +175,11 @@ static nsx_status
 keep_value(struct nsx_envelope *v, enum nsx_option o, const char *value,
            size_t n, struct nsx_stretch *out, struct nsx_error *e)
 {
-    if (!options[o].is_valid(value, n))
+    if (!nsx_option_facts(o)->is_valid(value, n))
         return nsx_error_set(e, NSX_E_ARGUMENT, __func__,
-                             "%s => \"%.*s\": it takes %s", options[o].name,
-                             shown(n), value, options[o].takes);
+                             "%s => \"%.*s\": it takes %s",
+                             nsx_option_facts(o)->name, shown(n), value,
+                             nsx_option_facts(o)->takes);
     return keep(v, value, n, out, e);
 }
 
@@ -452,7 +209,8 @@ nsx_envelope_set_rcpt(struct nsx_envelope *v, size_t i, enum nsx_option o,
     if (o != NSX_OPT_NOTIFY && o != NSX_OPT_ORCPT)
         return nsx_error_set(e, NSX_E_ARGUMENT, __func__,
                              "To: %s is no option of one recipient",
-                             o < NSX_OPT_COUNT_ ? options[o].name : "?");
+                             o < NSX_OPT_COUNT_ ? nsx_option_facts(o)->name
+                                                : "?");
     return keep_value(v, o, value, n,
                       o == NSX_OPT_NOTIFY ? &r->notify : &r->orcpt, e);
 }
@@ -543,7 +301,7 @@ number(const char *p, size_t n)
     uint64_t value = 0;
     size_t i;
 
-    for (i = 0; i < n && is_digit(p[i]); i++) {
+    for (i = 0; i < n && nsx_is_digit(p[i]); i++) {
         if (value > (UINT64_MAX - 9) / 10)
             return UINT64_MAX;
         value = value * 10 + (uint64_t)(p[i] - '0');
@@ -576,8 +334,8 @@ not_offered(struct nsx_refusal *why, unsigned subject, unsigned detail,
 {
     (void)refuse(why, subject, detail, "");
     (void)snprintf(why->text, sizeof why->text,
-                   "%s: the server does not offer %s", options[o].name,
-                   options[o].extension);
+                   "%s: the server does not offer %s",
+                   nsx_option_facts(o)->name, nsx_option_facts(o)->extension);
     return 0;
 }
 
@@ -597,7 +355,7 @@ judge_options(const struct nsx_envelope *v, const struct nsx_caps *c,
 
     for (i = 0; i < sizeof needed / sizeof needed[0]; i++)
         if (is_wanted(v, needed[i].option)
-            && !nsx_caps_has(c, options[needed[i].option].cap))
+            && !nsx_caps_has(c, nsx_option_facts(needed[i].option)->cap))
             return not_offered(why, needed[i].subject, needed[i].detail,
                                needed[i].option);
     return 1;
@@ -713,7 +471,7 @@ is_offered(const struct nsx_envelope *v, const struct nsx_caps *c,
            enum nsx_option o)
 {
     return o == NSX_OPT_BITS ? bits_offered(v, c)
-                             : nsx_caps_has(c, options[o].cap);
+                             : nsx_caps_has(c, nsx_option_facts(o)->cap);
 }
 
 unsigned
@@ -724,7 +482,8 @@ nsx_envelope_left_out(const struct nsx_envelope *v, const struct nsx_caps *c)
     int o;
 
     for (o = 0; o < NSX_OPT_COUNT_; o++)
-        if (options[o].informs && is_wanted(v, (enum nsx_option)o)
+        if (nsx_option_facts((enum nsx_option)o)->informs
+            && is_wanted(v, (enum nsx_option)o)
             && !is_offered(v, c, (enum nsx_option)o))
             out |= 1u << o;
     for (i = 0; i < v->count && !nsx_caps_has(c, NSX_CAP_DSN); i++) {
@@ -762,7 +521,7 @@ add_upper(struct line *l, const char *text, size_t n)
     size_t i;
 
     for (i = 0; i < n; i++) {
-        char c = upper(text[i]);
+        char c = nsx_upper(text[i]);
 
         add(l, &c, 1);
     }
@@ -845,7 +604,7 @@ add_envid(struct line *l, const struct nsx_envelope *v,
           const struct nsx_caps *c)
 {
     const struct nsx_stretch *s = &v->value[NSX_OPT_ENVELOPE];
-    char text[MAX_ENVID];
+    char text[NSX_MAX_ENVID];
 
     if (!is_given(s)) {
         add_option(l, v, c, NSX_OPT_ENVID, " ENVID=", 0);

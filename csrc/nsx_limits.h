@@ -102,6 +102,7 @@
  * text that says why a message was refused locally, NUL included. */
 #define NSX_MAX_ENVELOPE (64u * 1024u * 1024u)
 #define NSX_MAX_OPTION 1024u
+#define NSX_MAX_ENVID 100u /* RFC 3461 4.4 */
 #define NSX_REFUSAL_TEXT 320u
 
 /* Commands of a flight wait in the buffer up to about this much; so many

@@ -2,6 +2,7 @@
  * nsx_reply.c - lines and replies (RFC 5321 4.2).
  */
 #include "nsx_reply.h"
+#include "nsx_ascii.h"
 
 #include <string.h>
 
@@ -25,12 +26,6 @@ nsx_line_find(const char *input, size_t n, size_t *scanned,
     return 1;
 }
 
-static int
-is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 int
 nsx_reply_parse_line(const char *line, size_t len, struct nsx_reply_line *out)
 {
@@ -39,7 +34,7 @@ nsx_reply_parse_line(const char *line, size_t len, struct nsx_reply_line *out)
     if (len < NSX_CODE_DIGITS)
         return 0;
     for (i = 0; i < NSX_CODE_DIGITS; i++)
-        if (!is_digit(line[i]))
+        if (!nsx_is_digit(line[i]))
             return 0;
     out->code = line;
     out->more = len > i && line[i] == '-';

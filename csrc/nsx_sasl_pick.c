@@ -5,9 +5,8 @@
  * strips SCRAM-SHA-256-PLUS from the offer but leaves SCRAM-SHA-1-PLUS is
  * found out only if the latter is preferred to plain SCRAM-SHA-256.
  */
+#include "nsx_ascii.h"
 #include "nsx_sasl_mech.h"
-
-#include <string.h>
 
 enum {
     SCRAM = NSX_SASL_MUTUAL | NSX_SASL_CLIENT_FIRST | NSX_SASL_NEEDS_PASSWORD,
@@ -43,32 +42,13 @@ static const struct nsx_sasl_mech mechs[] = {
 
 #define MECHS (sizeof(mechs) / sizeof(mechs[0]))
 
-static int
-upper(int c)
-{
-    return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
-}
-
-static int
-same_name(const char *name, const char *word, size_t len)
-{
-    size_t i;
-
-    if (strlen(name) != len)
-        return 0;
-    for (i = 0; i < len; i++)
-        if (upper(name[i]) != upper(word[i]))
-            return 0;
-    return 1;
-}
-
 const struct nsx_sasl_mech *
 nsx_sasl_find(const char *name, size_t len)
 {
     size_t i;
 
     for (i = 0; i < MECHS; i++)
-        if (same_name(mechs[i].name, name, len))
+        if (nsx_is_word(name, len, mechs[i].name))
             return &mechs[i];
     return NULL;
 }
@@ -102,7 +82,7 @@ listed(struct nsx_octets list, const char *name)
         word = p;
         while (p < end && !is_blank(*p))
             p++;
-        if (same_name(name, word, (size_t)(p - word)))
+        if (nsx_is_word(word, (size_t)(p - word), name))
             return 1;
     }
     return 0;

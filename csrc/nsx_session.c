@@ -221,15 +221,8 @@ nsx_session_is_torn(const struct nsx_session *s)
     return s->state == NSX_SESSION_BODY || s->state == NSX_SESSION_TORN;
 }
 
-const char *
-nsx_session_output(const struct nsx_session *s, size_t *n)
-{
-    *n = s->whole;
-    return (const char *)nsx_buf_data(&s->out);
-}
-
-void
-nsx_session_sent(struct nsx_session *s, size_t n)
+static void
+note_sent(struct nsx_session *s, size_t n)
 {
     nsx_buf_consume(&s->out, n);
     s->whole -= n;
@@ -556,7 +549,7 @@ send_output(struct nsx_session *s)
                           s->piece_len > 0, &done);
     if (st != NSX_OK)
         return blocked(st);
-    nsx_session_sent(s, done);
+    note_sent(s, done);
     return ALL_SENT;
 }
 

@@ -163,11 +163,6 @@ void nsx_session_leave(struct nsx_session *s);
 /* 1 when a unit is half written, and what comes now would be a part of it. */
 int nsx_session_is_torn(const struct nsx_session *s);
 
-/* For octets that go out another way (a tied handle): what is in the buffer,
- * and how much of it is gone. */
-const char *nsx_session_output(const struct nsx_session *s, size_t *n);
-void nsx_session_sent(struct nsx_session *s, size_t n);
-
 /* ---- going on ---- */
 
 enum nsx_step nsx_session_step(struct nsx_session *s);

@@ -270,9 +270,3 @@ nsx_tls_config_identity(const struct nsx_tls_config *c)
 {
     return c->identity;
 }
-
-struct nsx_tls_sessions *
-nsx_tls_config_sessions(const struct nsx_tls_config *c)
-{
-    return c->sessions;
-}

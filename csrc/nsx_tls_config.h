@@ -108,8 +108,4 @@ void nsx_tls_config_drop(struct nsx_tls_config *c);
 #define NSX_TLS_IDENTITY 32u
 const unsigned char *nsx_tls_config_identity(const struct nsx_tls_config *c);
 
-/* The cache given in the options, or NULL; borrowed. */
-struct nsx_tls_sessions *nsx_tls_config_sessions(
-    const struct nsx_tls_config *c);
-
 #endif

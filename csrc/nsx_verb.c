@@ -3,7 +3,7 @@
  */
 #include "nsx_verb.h"
 
-#include <string.h>
+#include "nsx_ascii.h"
 
 /* Name, digit, ends a flight, takes words, ends a message. */
 static const struct nsx_verb_facts table[NSX_VERB_COUNT_] = {
@@ -41,26 +41,6 @@ nsx_verb_facts(enum nsx_verb verb)
     return &table[(size_t)verb < NSX_VERB_COUNT_ ? verb : NSX_VERB_OTHER];
 }
 
-static char
-upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-}
-
-/* word is in capitals. */
-static int
-same(const char *text, size_t n, const char *word)
-{
-    size_t i;
-
-    if (n != strlen(word))
-        return 0;
-    for (i = 0; i < n; i++)
-        if (upper(text[i]) != word[i])
-            return 0;
-    return 1;
-}
-
 static int
 ends_word(char c)
 {
@@ -87,7 +67,7 @@ last_word_is(const char *line, size_t len, const char *word)
     start = len;
     while (start > 0 && !ends_word(line[start - 1]))
         start--;
-    return same(line + start, len - start, word);
+    return nsx_is_word(line + start, len - start, word);
 }
 
 enum nsx_verb
@@ -99,7 +79,7 @@ nsx_verb_find(const char *line, size_t len)
     if (n == 0)
         return NSX_VERB_OTHER;
     for (v = NSX_VERB_EHLO; v < NSX_VERB_OTHER; v++)
-        if (same(line, n, table[v].name))
+        if (nsx_is_word(line, n, table[v].name))
             return v == NSX_VERB_BDAT && last_word_is(line, len, "LAST")
                 ? NSX_VERB_BDAT_LAST
                 : v;

@@ -7,6 +7,7 @@
 
 static const struct nsx_constant constants[] = {
     { "Net::SMTP::XS::Cmd", "TIED_READ_SIZE", NSX_READ_SIZE },
+    { "Net::SMTP::XS::Message", "MOST_ENVELOPE_ID", NSX_MAX_ENVID },
     { "Net::SMTP::XS::Operation", "OF_NOBODY", NSX_OPERATION_NONE },
     { "Net::SMTP::XS::Operation", "OF_MESSAGE", NSX_OPERATION_MESSAGE },
     { "Net::SMTP::XS::Operation", "OF_QUIT", NSX_OPERATION_QUIT },

@@ -88,9 +88,9 @@ nsx_is_own_string(SV *sv)
         && !SvNOK(sv);
 }
 
-/* The reply's array, when only the hash has it. */
-AV *
-nsx_own_lines(SV *resp)
+/* The reply's array when only the hash has it, else NULL. */
+static AV *
+own_lines(SV *resp)
 {
     AV *av = resp && SvREFCNT(resp) == 1 && SvROK(resp) && !SvMAGICAL(resp)
             && SvTYPE(SvRV(resp)) == SVt_PVAV && SvREFCNT(SvRV(resp)) == 1
@@ -150,7 +150,7 @@ nsx_keep_in_place(pTHX_ GV *gv, const struct nsx_reply_line *line)
 
     if (!nsx_facts(aTHX_ gv, fact) || !is_own(fact[NSX_K_CODE]))
         return 0;
-    lines = nsx_own_lines(fact[NSX_K_RESP]);
+    lines = own_lines(fact[NSX_K_RESP]);
     if (lines)
         nsx_straight_keep(aTHX_ fact[NSX_K_CODE], lines, line);
     return lines != NULL;
@@ -173,7 +173,7 @@ nsx_straight_enter(pTHX_ struct nsx_straight *l, SV *self, int in_data)
         || (l->fact[NSX_K_LAST_CH] != NULL) != in_data
         || !plain_timeout(aTHX_ l) || !has_handle(aTHX_ l))
         return 0;
-    l->lines = nsx_own_lines(l->fact[NSX_K_RESP]);
+    l->lines = own_lines(l->fact[NSX_K_RESP]);
     return l->lines && is_own(l->fact[NSX_K_CODE]);
 }
 

@@ -35,10 +35,8 @@ void nsx_straight_leave(pTHX_ struct nsx_straight *l, struct nsx_op *op);
  * truth then. */
 int nsx_plain_truth(pTHX_ SV *sv, int *is);
 
-/* A scalar with octets of its own, which may be written over; the array of a
- * reply, when only the hash has it, or NULL. */
+/* A scalar with octets of its own, which may be written over. */
 int nsx_is_own_string(SV *sv);
-AV *nsx_own_lines(SV *resp);
 
 /* Keeps a reply of one line in the scalars that are there.  The second looks
  * whether the object has them, and has them alone: 0 where not. */

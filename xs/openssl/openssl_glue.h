@@ -120,9 +120,6 @@ int nsx_stream_fileno(pTHX_ SV *smtp);
 /* The native TLS session of an object, or NULL. */
 struct nsx_tls *nsx_tls_of(pTHX_ SV *smtp);
 
-/* A new scalar of the buffer's octets, undef when ok is 0; frees buf. */
-SV *nsx_tls_octets(pTHX_ int ok, struct nsx_buf *buf);
-
 /* Channel binding data (RFC 9266, RFC 5929) by the type's name: a new scalar,
  * undef when the connection has none. */
 SV *nsx_tls_binding(pTHX_ SV *smtp, const char *type);

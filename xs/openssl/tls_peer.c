@@ -17,8 +17,9 @@ nsx_tls_of(pTHX_ SV *smtp)
         : NULL;
 }
 
-SV *
-nsx_tls_octets(pTHX_ int ok, struct nsx_buf *buf)
+/* A new scalar of the buffer's octets, undef when ok is 0; frees buf. */
+static SV *
+octets(pTHX_ int ok, struct nsx_buf *buf)
 {
     SV *sv = ok
         ? newSVpvn(buf->len ? (const char *)nsx_buf_data(buf) : "", buf->len)
@@ -40,7 +41,7 @@ nsx_tls_binding(pTHX_ SV *smtp, const char *type)
         ok = nsx_tls_binding_exporter(tls, &buf);
     else if (tls && strEQ(type, "tls-server-end-point"))
         ok = nsx_tls_binding_end_point(tls, &buf);
-    return nsx_tls_octets(aTHX_ ok, &buf);
+    return octets(aTHX_ ok, &buf);
 }
 
 static SV *
@@ -111,7 +112,7 @@ nsx_cert_fact(pTHX_ SV *sv, enum nsx_cert_fact what)
     struct nsx_buf buf;
 
     nsx_buf_init(&buf, NSX_MAX_REPLY);
-    return nsx_tls_octets(aTHX_ getters[what](cert, &buf), &buf);
+    return octets(aTHX_ getters[what](cert, &buf), &buf);
 }
 
 SV *
@@ -121,9 +122,8 @@ nsx_cert_fingerprint(pTHX_ SV *sv, const char *digest, int pubkey)
     struct nsx_buf buf;
 
     nsx_buf_init(&buf, NSX_MAX_REPLY_LINE);
-    return nsx_tls_octets(aTHX_ nsx_tls_cert_fingerprint(cert, digest, pubkey,
-                                                         &buf),
-                          &buf);
+    return octets(aTHX_ nsx_tls_cert_fingerprint(cert, digest, pubkey, &buf),
+                  &buf);
 }
 
 void
@@ -136,7 +136,7 @@ nsx_cert_alt_names(pTHX_ SV *sv, AV *av)
     nsx_buf_init(&buf, NSX_MAX_REPLY);
     while (names && nsx_tls_alt_names_next(names, &type, &buf)) {
         av_push(av, newSViv(type));
-        av_push(av, nsx_tls_octets(aTHX_ 1, &buf));
+        av_push(av, octets(aTHX_ 1, &buf));
     }
     nsx_tls_alt_names_close(names);
     nsx_buf_free(&buf);

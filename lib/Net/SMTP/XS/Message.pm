@@ -19,8 +19,6 @@ our $call = 'send_message';
 
 # --- the rules of options ----------------------------------------------------------
 
-use constant MOST_ENVELOPE_ID => 100;    # octets as xtext (RFC 3461 4.4)
-
 my $xtext      = qr/(?:[!-*,-<>-~]|\+[0-9A-F]{2})/;
 my $time       = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[-+]\d\d:\d\d)/;
 my $deliver_by = qr/(?:0|-?[1-9]\d{0,8});NT?|[1-9]\d{0,8};RT?/;
