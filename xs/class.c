@@ -1,7 +1,7 @@
 /*
  * class.c - which methods of an object's class are ours.
  *
- * A class is resolved once an interpreter, and again when Perl says that its
+ * What was found is kept for the classes met last, until Perl says that their
  * methods may have changed: the generations of UNIVERSAL, of what the class
  * inherits and of the class itself only ever grow, so their sum is a stamp of
  * all three.
