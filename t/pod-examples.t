@@ -5,6 +5,7 @@
 #   =for example compile                    what needs more than a loopback server
 #   =for example shell                      "$ command" and, below it, what it prints
 #   =for example loop                       what needs an event loop: for xt/operation-loops.t
+#   =for example minion                     what needs Minion: for xt/minion.t
 #   =for example end
 #
 # mail.example.com is a server of ours. Where an example uses them, $header, $body,
@@ -139,6 +140,7 @@ my %try = (
     run     => \&try_program,
     compile => sub { try_program(@_, '-c') },
     loop    => sub { },
+    minion  => sub { },
     shell   => \&try_shell,
 );
 for my $example (map { examples($_) } sort @pages) {

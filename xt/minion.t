@@ -149,4 +149,11 @@ for my $pair (@backend) {
     };
 }
 
+# The manual's example compiles.
+{
+    open my $fh, '<', 'lib/Net/SMTP/XS/Minion.pod' or die "Minion.pod: $!";
+    my ($code) = do { local $/; <$fh> } =~ /^=for example minion\n(.*?)^=for example end/ms;
+    ok(defined $code && eval "use strict; use warnings; sub { $code }", 'the example compiles') or diag $@;
+}
+
 done_testing;
