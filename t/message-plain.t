@@ -92,8 +92,9 @@ my @cases = (
     { name => 'another hash', way => 'plain', between => sub { ${ *{ $_[0] } }{net_smtp_esmtp} = { SIZE => 10 } } },
     { name => 'an empty hash', way => 'plain', between => sub { ${ *{ $_[0] } }{net_smtp_esmtp} = {} } },
     { name => 'no hash', way => 'plain', between => sub { delete ${ *{ $_[0] } }{net_smtp_esmtp} } },
-    { name => 'a tied hash', way => 'plain', after_new => sub { tie %{ ${ *{ $_[0] } }{net_smtp_esmtp} }, 'NSX::Tied' },
+    { name => 'a tied hash', way => 'general', after_new => sub { tie %{ ${ *{ $_[0] } }{net_smtp_esmtp} }, 'NSX::Tied' },
         between => sub { ${ *{ $_[0] } }{net_smtp_esmtp} = {} } },
+    { name => 'a capability that is looked up by code', way => 'general', after_new => sub { tie ${ *{ $_[0] } }{net_smtp_esmtp}{SIZE}, 'NSX::Code' } },
     { name => 'the status is held by others', way => 'general', after_new => sub { push @held, \${ *{ $_[0] } }{net_cmd_code}, ${ *{ $_[0] } }{net_cmd_resp} } },
     { name => 'a Timeout', way => 'plain', after_new => sub { $_[0]->timeout(7) } },
 );
@@ -108,6 +109,11 @@ my @cases = (
     require Tie::Hash;
     our @ISA = ('Tie::StdHash');
     sub TIEHASH { return bless { PIPELINING => '', SIZE => '20' }, $_[0] }
+}
+{
+    package NSX::Code;
+    sub TIESCALAR { return bless {}, $_[0] }
+    sub FETCH { return '10000' }
 }
 
 # All that can be seen of two messages sent one after the other.

@@ -222,19 +222,44 @@ forget(struct nsx_object *obj)
     nsx_caps_clear(&obj->session.caps);
 }
 
-void
-nsx_known_capabilities(pTHX_ struct nsx_op *op)
+/* 1 when no capabilities can be told without asking anybody. */
+static int
+has_none(SV *esmtp)
+{
+    SV *hv;
+
+    if (!esmtp)
+        return 1;
+    if (SvGMAGICAL(esmtp) || !SvROK(esmtp))
+        return !SvGMAGICAL(esmtp);
+    hv = SvRV(esmtp);
+    return SvTYPE(hv) == SVt_PVHV && !SvMAGICAL(hv) && !HvARRAY((HV *)hv);
+}
+
+int
+nsx_plain_capabilities(pTHX_ struct nsx_op *op)
 {
     struct nsx_object *obj = op->obj;
     SV *esmtp = nsx_fact(aTHX_ op->gv, NSX_K_ESMTP);
     HV *plain = plain_hash(esmtp);
 
     if (plain && is_as_known(plain, &obj->known))
-        return;
+        return 1;
     forget(obj);
     if (plain && learn_plain(aTHX_ obj, plain))
-        return;
+        return 1;
     forget(obj);
+    return has_none(esmtp);
+}
+
+void
+nsx_known_capabilities(pTHX_ struct nsx_op *op)
+{
+    SV *esmtp;
+
+    if (nsx_plain_capabilities(aTHX_ op))
+        return;
+    esmtp = nsx_fact(aTHX_ op->gv, NSX_K_ESMTP);
     if (esmtp && SvROK(esmtp) && SvTYPE(SvRV(esmtp)) == SVt_PVHV)
-        learn_any(aTHX_ obj, (HV *)SvRV(esmtp));
+        learn_any(aTHX_ op->obj, (HV *)SvRV(esmtp));
 }

@@ -298,7 +298,9 @@ nsx_plain_send(pTHX_ SV *self, I32 ax, I32 n)
     nsx_straight_leave(aTHX_ &s, &op);
     s.obj->unsure = 0; /* it was looked at */
     s.obj->session.timeout = s.timeout;
-    nsx_known_capabilities(aTHX_ &op);
+    if (!nsx_plain_capabilities(aTHX_
+                                & op)) /* code might change what was judged */
+        return NULL;
     ENTER;
     l = nsx_letter_borrow(aTHX);
     l->m.rules.cr_rule = rule;
