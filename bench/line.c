@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "loopback.h"
+
 #define BLOCK_SIZE 65536
 #define QUEUE_MOST (64L << 20) /* octets under way in one direction */
 #define LIFETIME 600           /* seconds a connection may last */
@@ -42,13 +44,6 @@ struct way {
 };
 
 static long long delay_ns; /* of one direction */
-
-static void
-die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static long long
 now_ns(void)
@@ -175,22 +170,6 @@ serve(int client, int port)
     }
     pass_on(ways);
     exit(0);
-}
-
-static int
-listen_on_loopback(void)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET };
-    socklen_t n = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) || listen(fd, 64)
-        || getsockname(fd, (struct sockaddr *)&a, &n))
-        die("listen");
-    printf("%d\n", ntohs(a.sin_port));
-    fflush(stdout);
-    return fd;
 }
 
 int

@@ -25,6 +25,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "loopback.h"
+
 #define IN_SIZE 65536
 #define OUT_SIZE 4096
 #define LONGEST_REPLY 256
@@ -50,13 +52,6 @@ struct conn {
     char in[IN_SIZE];
     char out[OUT_SIZE];
 };
-
-static void
-die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
 
 static void
 flush_replies(struct conn *c)
@@ -246,22 +241,6 @@ serve(struct conn *c, int tls_at_once)
     if (c->ssl)
         SSL_shutdown(c->ssl);
     exit(0);
-}
-
-static int
-listen_on_loopback(void)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET };
-    socklen_t n = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) || listen(fd, 64)
-        || getsockname(fd, (struct sockaddr *)&a, &n))
-        die("listen");
-    printf("%d\n", ntohs(a.sin_port));
-    fflush(stdout);
-    return fd;
 }
 
 static SSL_CTX *

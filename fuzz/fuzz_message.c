@@ -428,6 +428,67 @@ make_letters(struct letter *letters, int is_binary, int is_large, int is_stream)
     }
 }
 
+/* What the head of an input asks for. */
+struct order {
+    int count, is_binary, is_large, is_stream;
+};
+
+static struct order
+order_of(const uint8_t *head)
+{
+    struct order o;
+
+    o.is_binary = head[2] >> 2 & 1;
+    o.is_large = o.is_binary && (head[2] >> 3 & 1);
+    o.is_stream = head[2] & 1;
+    o.count = 1 + (head[2] >> 4 & 1);
+    return o;
+}
+
+static void
+make_source(struct source *src, const struct letter *l, const uint8_t *head,
+            const struct order *o)
+{
+    memset(src, 0, sizeof *src);
+    src->text = l->text.raw;
+    src->len = l->text.raw_len;
+    src->piece = o->is_large ? 20000 : 1 + (head[3] >> 4);
+    src->waits = head[3] >> 1 & 1;
+    src->fails = head[3] >> 2 & 1;
+}
+
+static void
+start_message(struct nsx_message *m, struct nsx_session *s, struct source *src,
+              const struct order *o)
+{
+    struct nsx_source from = { NULL, pull, NULL, again };
+    struct nsx_error e;
+
+    nsx_error_reset(&e);
+    from.ctx = src;
+    if (o->is_stream)
+        from.rewind = NULL;
+    if (o->is_binary) {
+        m->rules.chunking = 1;
+        CHECK(nsx_envelope_set(&m->envelope, NSX_OPT_BITS, "binary", 6, &e)
+              == NSX_OK);
+    }
+    CHECK(nsx_message_start(m, s, &from, &e) == NSX_OK);
+}
+
+static void
+run_to_end(struct nsx_message *m, struct nsx_session *s, struct seen *x,
+           const struct tally *of, struct wire *w, int is_last)
+{
+    struct nsx_message_result r;
+
+    run(m, x, w);
+    walk(x, w);
+    check_end(m, of, w);
+    nsx_message_result(m, &r);
+    CHECK(!r.is_reusable || !is_last || nsx_session_outstanding(s) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -438,65 +499,36 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct letter letters[LETTERS];
     struct source src[LETTERS];
     struct seen x;
-    struct nsx_error e;
-    int k, count, is_binary, is_large;
+    struct order o;
+    int k;
 
     if (size < HEAD)
         return 0;
+    o = order_of(data);
     memset(&w, 0, offsetof(struct wire, out));
     memset(&x, 0, sizeof x);
     w.in = data + HEAD;
     w.in_len = size - HEAD;
     w.is_over = data[3] & 1;
-    w.writable = (data[3] & 8) != 0 ? OUT : 0;
-    is_binary = data[2] >> 2 & 1;
-    is_large = is_binary && (data[2] >> 3 & 1);
-    count = 1 + (data[2] >> 4 & 1);
-    if (is_large)
-        w.writable = OUT;
-    make_letters(letters, is_binary, is_large, is_binary && (data[2] & 1));
+    w.writable = o.is_large || (data[3] & 8) != 0 ? OUT : 0;
+    make_letters(letters, o.is_binary, o.is_large, o.is_binary && o.is_stream);
     x.letters = x.letter = letters;
     x.now = x.of;
-    nsx_error_reset(&e);
     nsx_channel_init(&ch, -1);
     CHECK(nsx_channel_set_transport(&ch, &transport, &w) == NSX_OK);
     nsx_session_init(&s, &ch);
     s.lmtp = data[2] >> 1 & 1;
     set_caps(&s.caps, data[1]);
-    for (k = 0; k < count; k++) {
-        struct nsx_source from = { NULL, pull, NULL, again };
-
-        memset(&src[k], 0, sizeof src[k]);
-        src[k].text = letters[k].text.raw;
-        src[k].len = letters[k].text.raw_len;
-        src[k].piece = is_large ? 20000 : 1 + (data[3] >> 4);
-        src[k].waits = data[3] >> 1 & 1;
-        src[k].fails = data[3] >> 2 & 1;
-        from.ctx = &src[k];
-        if ((data[2] & 1) != 0)
-            from.rewind = NULL;
+    for (k = 0; k < o.count; k++) {
+        make_source(&src[k], &letters[k], data, &o);
         prepare(&m[k], data, k);
-        if (is_binary) {
-            m[k].rules.chunking = 1;
-            CHECK(
-                nsx_envelope_set(&m[k].envelope, NSX_OPT_BITS, "binary", 6, &e)
-                == NSX_OK);
-        }
-        CHECK(nsx_message_start(&m[k], &s, &from, &e) == NSX_OK);
+        start_message(&m[k], &s, &src[k], &o);
         if (k > 0)
             nsx_message_follow(&m[k - 1], &m[k]);
     }
-    for (k = 0; k < count; k++) {
-        struct nsx_message_result r;
-
-        run(&m[k], &x, &w);
-        walk(&x, &w);
-        check_end(&m[k], &x.of[k], &w);
-        nsx_message_result(&m[k], &r);
-        CHECK(!r.is_reusable || k + 1 < count
-              || nsx_session_outstanding(&s) == 0);
-    }
-    for (k = 0; k < count; k++)
+    for (k = 0; k < o.count; k++)
+        run_to_end(&m[k], &s, &x, &x.of[k], &w, k + 1 == o.count);
+    for (k = 0; k < o.count; k++)
         nsx_message_free(&m[k]);
     nsx_session_free(&s);
     nsx_channel_free(&ch);

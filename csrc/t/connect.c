@@ -143,16 +143,6 @@ run(struct nsx_connect *c, int sees_all)
 }
 
 static int
-count_open(void)
-{
-    int i, n = 0;
-
-    for (i = 0; i < 256; i++)
-        n += fcntl(i, F_GETFD) >= 0;
-    return n;
-}
-
-static int
 same(const struct nsx_address *a, const struct nsx_address *b)
 {
     return a->len == b->len && !memcmp(a->octets, b->octets, a->len);

@@ -156,16 +156,6 @@ splits(void)
         split(NSX_PROXY_SOCKS5, socks, sizeof socks - 1, 12, step);
 }
 
-static int
-count_open(void)
-{
-    int i, n = 0;
-
-    for (i = 0; i < 256; i++)
-        n += fcntl(i, F_GETFD) >= 0;
-    return n;
-}
-
 /* The proxy says something and perhaps closes. */
 static void
 fails(const char *said, int closes, double seconds, nsx_errcode code,

@@ -53,6 +53,17 @@ close_pair(int fd[2])
     (void)close(fd[1]);
 }
 
+/* Descriptors that are open, of those that a test can have. */
+static TAP_UNUSED int
+count_open(void)
+{
+    int i, n = 0;
+
+    for (i = 0; i < 256; i++)
+        n += fcntl(i, F_GETFD) >= 0;
+    return n;
+}
+
 /* Says s on fd, whole; for the far end, whose buffers are empty. */
 static TAP_UNUSED void
 say(int fd, const char *s)

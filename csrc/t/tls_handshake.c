@@ -129,11 +129,12 @@ test_plain_success(void)
     link_close(&l);
 }
 
+static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
+
 static void
 test_drip(void)
 {
     static const size_t chunks[] = { 1, 2, 3, 5, 7, 100, 1000 };
-    static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     size_t i, v;
 
     for (v = 0; v < 2; v++)
@@ -370,8 +371,6 @@ test_verdicts(void)
 {
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to(HOST), t2 = to("other.example.org");
-    struct id self = make("x", NULL, 0, 0, NULL);
-    static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     size_t v;
 
     o.verify_callback = 1;
@@ -402,6 +401,17 @@ test_verdicts(void)
         link_close(&l);
         nsx_tls_config_drop(c);
     }
+}
+
+static void
+test_verdicts_on_strangers(void)
+{
+    struct nsx_tls_options o = trusting();
+    struct nsx_tls_target t = to(HOST);
+    struct id self = make("x", NULL, 0, 0, NULL);
+    size_t v;
+
+    o.verify_callback = 1;
     nsx_tls_scheme("none", &o.names);
     for (v = 0; v < 2; v++) {
         struct nsx_tls_config *c;
@@ -473,7 +483,6 @@ test_client_cert(void)
     struct nsx_tls_options o = trusting();
     struct nsx_tls_target t = to(HOST);
     struct id me = make("me", NULL, 0, 0, &ca);
-    static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     size_t v;
 
     for (v = 0; v < 2; v++) {
@@ -592,7 +601,6 @@ test_alpn(void)
 static void
 test_bindings(void)
 {
-    static const char *const versions[] = { "TLSv1_3", "TLSv1_2" };
     struct nsx_tls_target t = to(HOST);
     size_t v;
 
@@ -721,6 +729,7 @@ main(void)
     test_pins();
     test_crl();
     test_verdicts();
+    test_verdicts_on_strangers();
     test_judged_first();
     test_client_cert();
     test_versions();
